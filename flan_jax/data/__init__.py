@@ -1,0 +1,1 @@
+"""From rows of text to token batches: the only package that imports TensorFlow or SeqIO."""

@@ -1,0 +1,63 @@
+"""Packaging of flan_jax: ranges here, exact pins in requirements.lock (made by `make lock`)."""
+
+import pathlib
+
+import setuptools
+
+HERE = pathlib.Path(__file__).parent
+
+# Both ends of every range are tested: the upper one by requirements.lock, the lower one by `make test-lowest`.
+# tensorflow-text brings the one TensorFlow that fits it; naming a second one here would let pip install two.
+REQUIRES = [
+    'absl-py>=2.1',
+    'flax>=0.12.4,<0.13',
+    'gin-config>=0.5,<0.6',
+    'importlib_resources>=6.4',  # tensorflow-datasets 4.9.10 imports it and declares it for Python < 3.9 only
+    'jax>=0.9.0,<0.11',
+    'jaxtyping>=0.3',
+    'matplotlib>=3.9',
+    'numpy>=2.1,<3',
+    'optax>=0.2.6,<0.3',
+    'orbax-checkpoint>=0.11.31,<0.13',
+    'rich>=13.7',
+    'rouge-score>=0.1.2',
+    'sacrebleu>=2.4',
+    'safetensors>=0.5',
+    'scikit-learn>=1.5',
+    'scipy>=1.14',
+    'sentencepiece>=0.2',
+    'seqio>=0.0.20,<0.1',
+    'tensorboardX>=2.6.2',
+    'tensorflow-datasets>=4.9.9,<4.10',
+    'tensorflow-text>=2.20,<2.22',
+]
+
+HUGGING_FACE = ['huggingface_hub>=1.0', 'tokenizers>=0.22', 'transformers>=5.0,<6']
+TEST = [*HUGGING_FACE, 'hypothesis>=6.100', 'mypy>=1.15', 'pytest>=8.2', 'pytest-cov>=6', 'pytest-xdist>=3.6',
+        'ruff>=0.12', 'torch>=2.6,<2.14', 'build>=1.2']
+
+setuptools.setup(
+    name='flan_jax',
+    version='0.1.0',
+    description='Instruction tuning the FLAN way on JAX: SeqIO tasks, a T5 in Flax NNX, PEFT, held-out evaluation.',
+    long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    python_requires='>=3.11',
+    packages=setuptools.find_packages(include=['flan_jax', 'flan_jax.*', 'tasks', 'tasks.*', 'gin_configs', 'scripts']),
+    package_data={
+        'flan_jax': ['py.typed'],
+        'gin_configs': ['**/*.gin'],
+        'tasks': ['**/*.json'],
+    },
+    install_requires=REQUIRES,
+    extras_require={
+        'gpu': ['jax[cuda12]>=0.9.0,<0.11'],
+        'tpu': ['jax[tpu]>=0.9.0,<0.11'],
+        'beam': ['apache-beam>=2.60'],
+        'hf': HUGGING_FACE,
+        'test': TEST,
+        'dev': [*TEST, 'pip-tools>=7.5'],
+    },
+)

@@ -1,0 +1,1 @@
+"""Declarations of datasets and their instruction templates."""
