@@ -1,0 +1,91 @@
+"""The declaration of a dataset: where its rows are, what they mean, and the ten ways of asking about them."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from flan_jax.data.splits import Splits
+from flan_jax.data.template import ANSWER, OPTIONS, Template
+from flan_jax.errors import UserError
+
+Row = Mapping[str, tf.Tensor]
+Fields = dict[str, tf.Tensor]
+
+LABEL = 'label'
+REFERENCES = 'references'
+RESERVED = frozenset({ANSWER, OPTIONS, LABEL, REFERENCES})
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+  """A dataset with its instruction templates; every SeqIO task about it follows from this one literal.
+
+  Attributes:
+    name: the stem of its task names, e.g. `sst2`.
+    cluster: the task cluster that it is held out with.
+    source: a TFDS name with its version, e.g. `glue/sst2:2.0.0`.
+    fields: from a TFDS row to named string scalars. Three names are special: `label` (an index into the options) or
+      `answer` (a string) says what is right, `options` (string [n]) gives a row its own options, and `references`
+      (string [n]) lists all acceptable answers where there are several.
+    templates: the instructions; a template whose target is not the answer is inverted.
+    splits: which TFDS rows train, validate and test.
+    options: the options of every row, where they are always the same.
+    keep: rows for which it gives False are left out, and counted.
+    metrics: names in `flan_jax.evaluation.metrics`, computed for generation; classification is scored by rank.
+  """
+
+  name: str
+  cluster: str
+  source: str
+  fields: Callable[[Row], Fields]
+  templates: tuple[Template, ...]
+  splits: Splits = dataclasses.field(default_factory=Splits)
+  options: tuple[str, ...] | None = None
+  keep: Callable[[Row], tf.Tensor] | None = None
+  metrics: tuple[str, ...] = ('accuracy',)
+
+  def __post_init__(self):
+    if not self.templates:
+      raise UserError(f'Dataset {self.name!r} has no templates.')
+    if ':' not in self.source:
+      raise UserError(f'Dataset {self.name!r}: its TFDS source {self.source!r} needs a version, e.g. "glue/sst2:2.0.0".')
+    seen: dict[str, int] = {}
+    for index, template in enumerate(self.templates):
+      if template.inputs in seen:
+        raise UserError(f'Dataset {self.name!r}: templates {seen[template.inputs]} and {index} have the same inputs.')
+      seen[template.inputs] = index
+
+  @property
+  def answerable(self) -> tuple[int, ...]:
+    """The templates whose target is the answer: those that an evaluation may average over."""
+    return tuple(index for index, template in enumerate(self.templates) if not template.inverted)
+
+  def example(self, row: Row) -> Fields:
+    """Turns a TFDS row into string fields with `answer`, `options` and `references` always present.
+
+    Args:
+      row: one TFDS row.
+
+    Returns:
+      The declared fields, plus `answer` (string scalar), `options` (string [n], empty for free text) and `references`
+      (string [m], the answer alone unless the dataset gives more).
+    """
+    fields = dict(self.fields(row))
+    label = fields.pop(LABEL, None)
+    choices = fields.pop(OPTIONS, None)
+    if choices is None:
+      choices = tf.constant(self.options or (), tf.string)
+    if label is not None:
+      fields[ANSWER] = tf.gather(choices, label)
+    elif ANSWER not in fields:
+      raise UserError(f'Dataset {self.name!r}: its fields give neither {ANSWER!r} nor {LABEL!r}.')
+    references = fields.pop(REFERENCES, None)
+    fields[OPTIONS] = choices
+    fields[REFERENCES] = fields[ANSWER][tf.newaxis] if references is None else references
+    return fields
+
+
+def text_fields(fields: Mapping[str, object]) -> list[str]:
+  """Returns the names of the fields that describe the input, in the order of their declaration."""
+  return [name for name in fields if name not in RESERVED]
