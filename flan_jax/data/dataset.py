@@ -49,7 +49,7 @@ class Dataset:
     if not self.templates:
       raise UserError(f'Dataset {self.name!r} has no templates.')
     if ':' not in self.source:
-      raise UserError(f'Dataset {self.name!r}: its TFDS source {self.source!r} needs a version, e.g. "glue/sst2:2.0.0".')
+      raise UserError(f'Dataset {self.name!r}: the source {self.source!r} needs a version, e.g. "glue/sst2:2.0.0".')
     seen: dict[str, int] = {}
     for index, template in enumerate(self.templates):
       if template.inputs in seen:

@@ -1,6 +1,7 @@
 """Which rows train, validate and test: TFDS slices, clamped to the rows that there are and kept apart."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 
@@ -9,6 +10,7 @@ from flan_jax.errors import UserError
 TRAIN_CAP = 30_000  # FLAN takes at most this many training rows of a dataset
 HELD_BACK = 200  # and holds this many back for choosing templates
 
+_END = 2**62
 _SLICE = re.compile(r'^(?P<split>\w+)(\[(?P<start>-?\d+)?:(?P<stop>-?\d+)?\])?$')
 
 
@@ -45,7 +47,7 @@ def resolve(splits: Splits, sizes: Mapping[str, int], owner: str) -> dict[str, R
 
   TFDS raises where a slice is larger than its split; FLAN's slices are. Here a slice is cut to what there is, training
   keeps at most `TRAIN_CAP` rows, and what validation or test hold back is taken out of training. Where the rows held
-  back would be more than a tenth of a small split, a tenth is held back.
+  back are more than half of a small split, they are scaled down to a tenth of it.
 
   Args:
     splits: the declared slices.
@@ -58,34 +60,39 @@ def resolve(splits: Splits, sizes: Mapping[str, int], owner: str) -> dict[str, R
   Raises:
     UserError: where a slice cannot be read.
   """
-  ranges = {role: _clamp(text, sizes, owner) for role, text in splits.items()}
-  found = {role: rows for role, rows in ranges.items() if rows is not None}
-  train = found.get('train')
-  if train is None:
-    return found
-  stop = min(train.stop, train.start + TRAIN_CAP)
-  for role in ('validation', 'test'):
-    other = found.get(role)
-    if other is not None and other.split == train.split and other.start < stop:
-      stop = other.start
-  found['train'] = RowRange(train.split, train.start, max(stop, train.start))
+  slices = {role: _parse(text, owner) for role, text in splits.items()}
+  held_back = {
+    split: max([0] + [-bound for other, *bounds in slices.values() if other == split for bound in bounds if bound < 0])
+    for split in sizes
+  }
+  found = {}
+  for role, (split, start, stop) in slices.items():
+    if split in sizes:
+      bounds = [_row(bound, sizes[split], held_back[split]) for bound in (start, stop)]
+      found[role] = RowRange(split, *bounds)
+  if 'train' in found:
+    found['train'] = _apart(found['train'], [found[role] for role in ('validation', 'test') if role in found])
   return found
 
 
-def _clamp(text: str, sizes: Mapping[str, int], owner: str) -> RowRange | None:
+def _parse(text: str, owner: str) -> tuple[str, int, int]:
+  """Reads `split[start:stop]`; an open end becomes a bound beyond any split."""
   match = _SLICE.match(text)
   if match is None:
     raise UserError(f'Dataset {owner!r}: {text!r} is not a TFDS slice such as "train[:-200]".')
-  if match['split'] not in sizes:
-    return None
-  size = sizes[match['split']]
+  return match['split'], int(match['start'] or 0), int(match['stop'] or _END)
 
-  def bound(value: str | None, default: int) -> int:
-    if value is None:
-      return default
-    number = int(value)
-    if number >= 0:
-      return min(number, size)
-    return max(size + number, size - max(size // 10, 1))
 
-  return RowRange(match['split'], bound(match['start'], 0), bound(match['stop'], size))
+def _row(bound: int, size: int, held_back: int) -> int:
+  """The row number of a slice's bound; negative bounds count from the end, scaled where the split is small."""
+  if bound >= 0:
+    return min(bound, size)
+  if held_back > size // 2:
+    bound = -math.ceil(-bound * max(size // 10, 1) / held_back)
+  return max(size + bound, 0)
+
+
+def _apart(train: RowRange, others: list[RowRange]) -> RowRange:
+  """Cuts training to its cap and to the rows before those that are held back from the same TFDS split."""
+  stop = min([train.stop, train.start + TRAIN_CAP] + [other.start for other in others if other.split == train.split])
+  return RowRange(train.split, train.start, max(stop, train.start))
