@@ -1,0 +1,128 @@
+"""Batches of numpy arrays from a SeqIO mixture: packed, prefetched, and resumable at the exact example."""
+
+import io
+import pathlib
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import numpy as np
+import seqio
+import tensorflow as tf
+
+from flan_jax.data import provenance, registry
+from flan_jax.errors import UserError
+
+_LENGTHS = ('inputs', 'targets')
+
+
+class ProvenanceConverter(seqio.EncDecFeatureConverter):
+  """SeqIO's encoder-decoder converter, with each example's provenance packed beside its tokens."""
+
+  TASK_FEATURES: ClassVar = {
+    **seqio.EncDecFeatureConverter.TASK_FEATURES,
+    provenance.FEATURE: seqio.FeatureConverter.FeatureSpec(dtype=tf.int32),
+  }
+  MODEL_FEATURES: ClassVar = {
+    **seqio.EncDecFeatureConverter.MODEL_FEATURES,
+    provenance.FEATURE: seqio.FeatureConverter.FeatureSpec(dtype=tf.int32),
+  }
+
+  def _convert_example(self, features: Mapping[str, tf.Tensor]) -> Mapping[str, tf.Tensor]:
+    converted = super()._convert_example(features)
+    return {**converted, provenance.FEATURE: features[provenance.FEATURE]}
+
+  def get_model_feature_lengths(self, task_feature_lengths: Mapping[str, int]) -> Mapping[str, int]:
+    """Adds the provenance to SeqIO's lengths."""
+    lengths = dict(super().get_model_feature_lengths(task_feature_lengths))
+    return lengths | {provenance.FEATURE: task_feature_lengths[provenance.FEATURE]}
+
+
+def with_provenance(lengths: Mapping[str, int]) -> dict[str, int]:
+  """Adds room for the provenance: a packed row holds at most one example per two target tokens (a word and EOS)."""
+  for name in _LENGTHS:
+    if not isinstance(lengths.get(name), int) or lengths[name] < 2:
+      raise UserError(f'TASK_FEATURE_LENGTHS needs a length of at least 2 for {name!r}, e.g. '
+                      f'{{"inputs": 512, "targets": 128}}; got {dict(lengths)}.')
+  return {name: lengths[name] for name in _LENGTHS} | {provenance.FEATURE: provenance.WIDTH * (lengths['targets'] // 2)}
+
+
+class BatchIterator(Iterator[dict[str, np.ndarray]]):
+  """An endless stream of batches whose position can be saved and restored exactly.
+
+  The position is tf.data's own: file offsets, shuffle buffers, random streams and the examples half packed, so that a
+  run continues as if it had never stopped (SeqIO's order is a function of the seed).
+  """
+
+  def __init__(self, dataset: tf.data.Dataset, tasks: list[str]):
+    """Starts at the beginning of a batched dataset.
+
+    Args:
+      dataset: batches with SeqIO's feature names.
+      tasks: the names of the tasks that may occur, for `origins`.
+    """
+    self._iterator = iter(dataset.prefetch(4))
+    self._tasks = tasks
+
+  def __next__(self) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in next(self._iterator).items()}
+
+  def origins(self, batch: Mapping[str, np.ndarray]) -> list[provenance.Provenance]:
+    """Says where each example of a batch came from."""
+    return provenance.decode(batch[provenance.FEATURE], self._tasks)
+
+  def get_state(self) -> bytes:
+    """Returns the position: the next batch after `set_state` of it is the one that would come next now."""
+    with tempfile.TemporaryDirectory() as folder:
+      tf.train.Checkpoint(iterator=self._iterator).write(f'{folder}/position')
+      buffer = io.BytesIO()
+      with tarfile.open(fileobj=buffer, mode='w:gz', compresslevel=1) as archive:
+        for path in sorted(pathlib.Path(folder).iterdir()):
+          archive.add(path, arcname=path.name)
+      return buffer.getvalue()
+
+  def set_state(self, state: bytes) -> None:
+    """Moves to a position that `get_state` gave, of the same mixture, lengths, batch size and seed."""
+    with tempfile.TemporaryDirectory() as folder:
+      with tarfile.open(fileobj=io.BytesIO(state)) as archive:
+        archive.extractall(folder, filter='data')
+      tf.train.Checkpoint(iterator=self._iterator).read(f'{folder}/position').assert_consumed()
+
+
+def batches(
+  mixture_or_task: str,
+  task_feature_lengths: Mapping[str, int],
+  batch_size: int,
+  seed: int = 0,
+  split: str = 'train',
+  pack: bool = True,
+  use_cached: bool = False,
+) -> BatchIterator:
+  """Returns the training batches of a task or mixture.
+
+  Args:
+    mixture_or_task: a registered name.
+    task_feature_lengths: the lengths of `inputs` and `targets` in tokens.
+    batch_size: rows of a batch (packed rows, where packed).
+    seed: decides the order of everything.
+    split: which rows.
+    pack: several examples to a row, kept apart by segment ids.
+    use_cached: read SeqIO's offline cache.
+
+  Returns:
+    The iterator.
+  """
+  provider = registry.get_mixture_or_task(mixture_or_task)
+  lengths = with_provenance(task_feature_lengths)
+  dataset = provider.get_dataset(
+    sequence_length=lengths,
+    split=split,
+    shuffle=True,
+    num_epochs=None,
+    seed=seed,
+    use_cached=use_cached,
+    try_in_mem_cache=False,  # a cache in memory would be saved with every position
+  )
+  packed = ProvenanceConverter(pack=pack)(dataset, task_feature_lengths=lengths)
+  return BatchIterator(packed.batch(batch_size, drop_remainder=True), registry.tasks_of(mixture_or_task))

@@ -1,0 +1,111 @@
+"""TFDS rows as a SeqIO data source: slices clamped, every row with its id, missing data said in one sentence."""
+
+import functools
+
+import seqio
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from flan_jax.data.splits import RowRange, Splits, resolve
+from flan_jax.errors import UserError
+
+ROW_ID = 'tfds_id'  # TFDS's own: '<file of the shard>__<row in it>'
+
+
+class TfdsRows(seqio.TfdsDataSource):
+  """The rows of one TFDS dataset, by role (train, validation, test).
+
+  Opens nothing until it is used: importing the tasks touches neither disk nor network.
+  """
+
+  def __init__(self, owner: str, tfds_name: str, splits: Splits):
+    """Names the rows; reading waits.
+
+    Args:
+      owner: the dataset's name, for messages.
+      tfds_name: TFDS builder, config and version.
+      splits: the declared slices.
+    """
+    super().__init__(tfds_name=tfds_name, splits=dict(splits.items()))
+    self._owner = owner
+    self._name = tfds_name
+    self._declared = splits
+
+  @functools.cached_property
+  def builder(self) -> tfds.core.DatasetBuilder:
+    """The prepared TFDS builder; prepares it where TFDS can.
+
+    Raises:
+      UserError: where the rows are not on disk and cannot be fetched.
+    """
+    builder = _open(self._owner, self._name, self.tfds_dataset.data_dir)
+    if not builder.info.splits:
+      _prepare(self._owner, builder)
+    return builder
+
+  @functools.cached_property
+  def ranges(self) -> dict[str, RowRange]:
+    """The rows of each role that this copy of the dataset has."""
+    sizes = {name: info.num_examples for name, info in self.builder.info.splits.items()}
+    return resolve(self._declared, sizes, self._owner)
+
+  def rows(self, split: str) -> RowRange:
+    """The rows of one role.
+
+    Raises:
+      UserError: where the prepared dataset lacks the TFDS split, or has no row for the role.
+    """
+    found = self.ranges.get(split)
+    if not found:
+      declared = dict(self._declared.items()).get(split)
+      raise UserError(
+        f'Dataset {self._owner!r} has no {split!r} rows: {self._name} in {self.builder.data_path} holds the TFDS '
+        f'splits {", ".join(sorted(self.builder.info.splits)) or "(none)"}, and {split!r} is declared as {declared!r}.'
+      )
+    return found
+
+  def get_dataset(self, split: str = 'train', shuffle: bool = True, seed: int | None = None, shard_info=None, **_):
+    """Returns the rows of a role as a `tf.data.Dataset`, each with its `tfds_id`; see `seqio.DataSource`."""
+    config = tfds.ReadConfig(
+      add_tfds_id=True,
+      shuffle_seed=seed,
+      skip_prefetch=True,
+      input_context=tf.distribute.InputContext(shard_info.num_shards, shard_info.index) if shard_info else None,
+    )
+    rows = self.rows(split)
+    instruction = tfds.core.ReadInstruction(rows.split, from_=rows.start, to=rows.stop, unit='abs')
+    return self.builder.as_dataset(split=instruction, shuffle_files=shuffle, read_config=config)
+
+  def num_input_examples(self, split: str) -> int:
+    """The number of rows of a role, before any filter."""
+    return len(self.rows(split))
+
+  def list_shards(self, split: str) -> list[str]:
+    """The files of a role's TFDS split."""
+    rows = self.rows(split)
+    return [file.filename for file in self.builder.info.splits[rows.split].file_instructions]
+
+
+def _open(owner: str, tfds_name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
+  try:
+    return tfds.builder(tfds_name, data_dir=data_dir)
+  except Exception as error:
+    raise UserError(
+      f'Dataset {owner!r}: TFDS has no {tfds_name!r} in {data_dir or tfds.core.constants.DATA_DIR} '
+      f'({_first_line(error)}); point --tfds_data_dir at the folder that holds it.'
+    ) from error
+
+
+def _prepare(owner: str, builder: tfds.core.DatasetBuilder) -> None:
+  try:
+    builder.download_and_prepare()
+  except Exception as error:
+    raise UserError(
+      f'Dataset {owner!r}: {builder.info.full_name} is not prepared in {builder.data_path}, and TFDS could not fetch '
+      f'it ({_first_line(error)}); point --tfds_data_dir at a folder that holds it.'
+    ) from error
+
+
+def _first_line(error: BaseException) -> str:
+  lines = str(error).strip().splitlines()
+  return f'{type(error).__name__}: {lines[0][:160]}' if lines else type(error).__name__
