@@ -45,7 +45,7 @@ def render(options: tf.Tensor, style: str) -> tf.Tensor:
     style: a name of `STYLES`.
 
   Returns:
-    The block, a string scalar.
+    The block, a string scalar; empty where there are no options.
   """
   chosen = STYLES[style]
   if chosen.labels:
@@ -54,4 +54,5 @@ def render(options: tf.Tensor, style: str) -> tf.Tensor:
     items = tf.strings.join([tf.constant(chosen.labels)[:count], options])
   else:
     items = tf.strings.join([chosen.bullet, options])
-  return tf.strings.join([chosen.header, tf.strings.reduce_join(items, separator=chosen.separator)])
+  block = tf.strings.join([chosen.header, tf.strings.reduce_join(items, separator=chosen.separator)])
+  return tf.where(tf.size(options) > 0, block, '')

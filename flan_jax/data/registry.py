@@ -64,13 +64,14 @@ def register_family(
   datasets: Sequence[Dataset],
   exclusions: Mapping[str, tuple[str, ...]] | None = None,
   evaluation_only: Sequence[str] = (),
+  max_rate: int = MAX_RATE,
 ) -> Family:
   """Registers all tasks and mixtures of a family with SeqIO.
 
   For a dataset `sst2` of family `flan2021` in cluster `sentiment`:
     `sst2`: each example under one of its templates, drawn by seed; `sst2.template_0` ...: under one template;
     `sst2.fields_only`, `sst2.dataset_name`: without an instruction.
-  And the mixtures, rates examples-proportional up to `MAX_RATE`:
+  And the mixtures, rates examples-proportional up to a cap:
     `flan2021`, `flan2021.sentiment`, `flan2021.without_sentiment`; each also `.fields_only` and `.dataset_name`.
 
   Args:
@@ -78,6 +79,7 @@ def register_family(
     datasets: its declarations.
     exclusions: for a held-out cluster, the other clusters that leave training with it.
     evaluation_only: names of datasets that get tasks and belong to no mixture.
+    max_rate: the cap on a dataset's share; 1 mixes all datasets evenly.
 
   Returns:
     The family.
@@ -90,10 +92,10 @@ def register_family(
   for dataset in datasets:
     _register_tasks(name, dataset)
   for prompting, suffix in _SUFFIX.items():
-    _register_mixture(f'{name}{suffix}', members, prompting)
+    _register_mixture(f'{name}{suffix}', members, prompting, max_rate)
     for cluster, inside in family.clusters.items():
-      _register_mixture(f'{name}.{cluster}{suffix}', inside, prompting)
-      _register_mixture(f'{name}.without_{cluster}{suffix}', family.without(cluster), prompting)
+      _register_mixture(f'{name}.{cluster}{suffix}', inside, prompting, max_rate)
+      _register_mixture(f'{name}.without_{cluster}{suffix}', family.without(cluster), prompting, max_rate)
   _FAMILIES[name] = family
   return family
 
@@ -124,10 +126,10 @@ def _register_task(info: TaskInfo) -> None:
   _TASKS[info.name] = info
 
 
-def _register_mixture(name: str, datasets: Sequence[Dataset], prompting: str) -> None:
+def _register_mixture(name: str, datasets: Sequence[Dataset], prompting: str, max_rate: int) -> None:
   if datasets:
     tasks = [f'{dataset.name}{_SUFFIX[prompting]}' for dataset in datasets]
-    seqio.MixtureRegistry.add(name, tasks, default_rate=functools.partial(_rate, maximum=MAX_RATE))
+    seqio.MixtureRegistry.add(name, tasks, default_rate=functools.partial(_rate, maximum=max_rate))
 
 
 def _rate(task: seqio.Task, maximum: int) -> float:
