@@ -1,0 +1,107 @@
+"""Multi-head attention as in T5: no scaling of the logits (it lives in the initialiser), a position bias, no biases."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from flan_jax.models import initializers
+from flan_jax.models.config import T5Config
+from flan_jax.models.layers import Dense, dropout
+
+MASKED = -1e10
+
+
+class KeyValues(NamedTuple):
+  """Projected keys and values, heads first so that a decoding step multiplies them without a transpose."""
+
+  keys: Float[Array, 'batch heads key head_dim']
+  values: Float[Array, 'batch heads key head_dim']
+
+
+class Attention(nnx.Module):
+  """One attention sub-layer: four projections and two slots.
+
+  Attributes:
+    query, key, value: projections [embed, joined_kv].
+    out: projection [joined_kv, embed].
+    key_value_prompts: `slots.KeyValuePrompt` modules by name.
+    sublayer_adapters: `slots.SublayerAdapter` modules by name.
+  """
+
+  def __init__(self, config: T5Config, *, rngs: nnx.Rngs):
+    kernels = initializers.attention_kernels(config, rngs)
+    inward: tuple[str, str] = ('embed', 'joined_kv')
+    self.query = Dense(kernels.query, axes=inward, dtype=config.dtype)
+    self.key = Dense(kernels.key, axes=inward, dtype=config.dtype)
+    self.value = Dense(kernels.value, axes=inward, dtype=config.dtype)
+    self.out = Dense(kernels.out, axes=('joined_kv', 'embed'), dtype=config.dtype)
+    self.key_value_prompts = nnx.Dict()
+    self.sublayer_adapters = nnx.Dict()
+    self.num_heads = config.num_heads
+    self.dropout_rate = config.dropout_rate
+
+  def __call__(
+    self,
+    x: Float[Array, 'batch query embed'],
+    key_values: KeyValues,
+    mask: Bool[Array, '#batch 1 #query key'],
+    bias: Float[Array, '1 heads query key'] | None = None,
+    *,
+    rngs: nnx.Rngs | None = None,
+  ) -> Float[Array, 'batch query embed']:
+    """Attends from x to keys and values made by `project` and `with_prompts`.
+
+    Args:
+      x: the sub-layer's normalised input.
+      key_values: what is attended to, prompts of keys and values first.
+      mask: True where a query sees a key; prompts are not in it and are always seen.
+      bias: added to the logits, prompts not in it either.
+      rngs: a source of dropout keys, or None.
+
+    Returns:
+      The sub-layer's output, in x's dtype.
+    """
+    queries = self._heads_first(self.query(x, rngs=rngs))
+    weights = self._weights(queries, key_values.keys, mask, bias)
+    weights = dropout(weights, self.dropout_rate, rngs).astype(queries.dtype)
+    mixed = jnp.einsum('bhqk,bhkd->bqhd', weights, key_values.values)
+    y = self.out(mixed.reshape(*x.shape[:2], -1), rngs=rngs)
+    for adapter in self.sublayer_adapters.values():
+      y = adapter(x, y, rngs=rngs)
+    return y
+
+  def project(self, x: Float[Array, 'batch key embed'], *, rngs: nnx.Rngs | None = None) -> KeyValues:
+    """Returns the keys and values of x."""
+    return KeyValues(self._heads_first(self.key(x, rngs=rngs)), self._heads_first(self.value(x, rngs=rngs)))
+
+  def with_prompts(self, key_values: KeyValues, *, rngs: nnx.Rngs | None = None) -> KeyValues:
+    """Returns keys and values with the prompts of the slot before them, the first prompt outermost."""
+    for prompt in reversed(list(self.key_value_prompts.values())):
+      key_values = KeyValues(*map(_prepend, prompt(rngs=rngs), key_values))
+    return key_values
+
+  def _heads_first(self, x: Float[Array, 'batch length joined_kv']) -> Float[Array, 'batch heads length head_dim']:
+    return x.reshape(*x.shape[:2], self.num_heads, -1).transpose(0, 2, 1, 3)
+
+  def _weights(
+    self,
+    queries: Float[Array, 'batch heads query head_dim'],
+    keys: Float[Array, 'batch heads key head_dim'],
+    mask: Bool[Array, '#batch 1 #query key'],
+    bias: Float[Array, '1 heads query key'] | None,
+  ) -> Float[Array, 'batch heads query key']:
+    logits = jnp.einsum('bhqd,bhkd->bhqk', queries, keys, preferred_element_type=jnp.float32)
+    prompts = ((0, 0), (0, 0), (0, 0), (keys.shape[2] - mask.shape[3], 0))
+    if bias is not None:
+      logits += jnp.pad(bias, prompts)
+    return jax.nn.softmax(jnp.where(jnp.pad(mask, prompts, constant_values=True), logits, MASKED))
+
+
+def _prepend(
+  prompt: Float[Array, 'prompt heads head_dim'], x: Float[Array, 'batch heads key head_dim']
+) -> Float[Array, 'batch heads longer head_dim']:
+  front = prompt.astype(x.dtype).transpose(1, 0, 2)[None]
+  return jnp.concatenate([jnp.broadcast_to(front, (x.shape[0], *front.shape[1:])), x], axis=2)

@@ -1,0 +1,208 @@
+"""The decoder: teacher forcing over whole sequences, and one step at a time on a cache of keys and values."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
+
+from flan_jax.models import masks, stack
+from flan_jax.models.attention import Attention, KeyValues
+from flan_jax.models.config import T5Config
+from flan_jax.models.encoder import Encoded, refuse_packed
+from flan_jax.models.layers import dropout
+from flan_jax.models.mlp import Mlp
+
+Cache = tuple[KeyValues, ...]
+
+
+class Memory(NamedTuple):
+  """What stays the same during a decode: a pytree of constants.
+
+  Attributes:
+    cross: every layer's keys and values of the encoder's output.
+    cross_mask: True where a query sees an encoder position.
+    biases: every layer's position bias over the whole decode.
+    start: decoder positions before the first token, those of the decoder's prompts.
+  """
+
+  cross: tuple[KeyValues, ...]
+  cross_mask: Bool[Array, 'batch 1 #query key']
+  biases: tuple[Float[Array, '1 heads length length'], ...]
+  start: Int[Array, '']
+
+
+class DecoderLayer(nnx.Module):
+  """Causal self-attention, attention to the encoder, and feed-forward, each behind its norm."""
+
+  def __init__(self, config: T5Config, *, rngs: nnx.Rngs):
+    if config.relative_bias_per_layer:
+      self.relpos_bias = stack.position_bias(config, rngs, bidirectional=False)
+    self.pre_self_attention_layer_norm = stack.layer_norm(config)
+    self.self_attention = Attention(config, rngs=rngs)
+    self.pre_cross_attention_layer_norm = stack.layer_norm(config)
+    self.encoder_decoder_attention = Attention(config, rngs=rngs)
+    self.pre_mlp_layer_norm = stack.layer_norm(config)
+    self.mlp = Mlp(config, rngs=rngs)
+    self.dropout_rate = config.dropout_rate
+
+  def cross_key_values(self, states: Float[Array, 'batch key embed'], *, rngs: nnx.Rngs | None = None) -> KeyValues:
+    """Returns the keys and values of the encoder's output."""
+    attention = self.encoder_decoder_attention
+    return attention.with_prompts(attention.project(states, rngs=rngs), rngs=rngs)
+
+  def empty_cache(self, rows: int, length: int, dtype: str) -> KeyValues:
+    """Returns room for a number of positions behind the self-attention's own prompts."""
+    heads = self.self_attention.num_heads
+    room = jnp.zeros((rows, heads, length, self.self_attention.key.kernel.shape[1] // heads), dtype)
+    return self.self_attention.with_prompts(KeyValues(room, room))
+
+  def __call__(
+    self,
+    x: Float[Array, 'rows query embed'],
+    cross: KeyValues,
+    self_mask: Bool[Array, '#rows 1 query key'],
+    cross_mask: Bool[Array, 'batch 1 #query key'],
+    bias: Float[Array, '1 heads query key'],
+    *,
+    cache: KeyValues | None = None,
+    index: Int[Array, ''] | None = None,
+    rngs: nnx.Rngs | None = None,
+  ) -> tuple[Float[Array, 'rows query embed'], KeyValues]:
+    """Runs the layer over x, on the keys of x alone or on a cache that x's keys are written into.
+
+    Args:
+      x: the residual stream; its rows may be a multiple of the encoder's (see `Decoder`).
+      cross: keys and values of the encoder's output.
+      self_mask: True where a query sees a decoder position.
+      cross_mask: True where a query sees an encoder position.
+      bias: the position bias of the self-attention.
+      cache: keys and values of earlier positions with room for x's, or None for teacher forcing.
+      index: the position of x's first query in the cache.
+      rngs: a source of dropout keys, or None.
+
+    Returns:
+      The residual stream after this layer, and the self-attention's keys and values.
+    """
+    normed = self.pre_self_attention_layer_norm(x)
+    key_values = self.self_attention.project(normed, rngs=rngs)
+    if cache is None:
+      key_values = self.self_attention.with_prompts(key_values, rngs=rngs)
+    else:
+      key_values = _write(cache, key_values, index, length=self_mask.shape[3])
+    y = self.self_attention(normed, key_values, self_mask, bias, rngs=rngs)
+    x = x + dropout(y, self.dropout_rate, rngs)
+    normed = _fold(self.pre_cross_attention_layer_norm(x), cross.keys.shape[0])
+    y = self.encoder_decoder_attention(normed, cross, cross_mask, rngs=rngs).reshape(x.shape)
+    x = x + dropout(y, self.dropout_rate, rngs)
+    return x + dropout(self.mlp(self.pre_mlp_layer_norm(x), rngs=rngs), self.dropout_rate, rngs), key_values
+
+
+class Decoder(stack.Stack):
+  """T5's decoder stack over embedded tokens.
+
+  Its rows may be a whole multiple of the encoder's, row b * options + o reading encoder row b: several answers to one
+  input (options, beams, samples) share the encoder's keys and values, as queries side by side in the cross-attention.
+  """
+
+  def __init__(self, config: T5Config, *, rngs: nnx.Rngs):
+    super().__init__(config, bidirectional=False, rngs=rngs)
+    self.layers = nnx.List([DecoderLayer(config, rngs=rngs) for _ in range(config.num_decoder_layers)])
+    self.decoder_norm = stack.layer_norm(config)
+
+  def __call__(
+    self,
+    embedded: Float[Array, 'rows length embed'],
+    encoded: Encoded,
+    segment_ids: Int[Array, 'rows length'] | None,
+    *,
+    rngs: nnx.Rngs | None,
+  ) -> Float[Array, 'rows length embed']:
+    """Returns the normalised outputs of embedded decoder inputs, prompts' positions dropped (teacher forcing)."""
+    prompt = self.prompt(embedded.shape[0], embedded.dtype, rngs=rngs)
+    dropped = 0
+    if prompt is not None:
+      refuse_packed(segment_ids)
+      embedded, dropped = jnp.concatenate([prompt, embedded], axis=1), prompt.shape[1]
+    self_mask, cross_mask = _masks(embedded.shape[1], encoded, segment_ids)
+    x = dropout(embedded, self.dropout_rate, rngs)
+    for layer, bias in zip(self.layers, self.biases(x.shape[1]), strict=True):
+      cross = layer.cross_key_values(encoded.states, rngs=rngs)
+      x, _ = layer(x, cross, self_mask, cross_mask, bias, rngs=rngs)
+    return dropout(self.decoder_norm(x[:, dropped:]), self.dropout_rate, rngs)
+
+  def start(self, encoded: Encoded, rows: int, length: int) -> tuple[Memory, Cache]:
+    """Prepares a cached decode of unpacked rows.
+
+    Args:
+      encoded: the encoder's output.
+      rows: decoder rows, a multiple of the encoder's.
+      length: how many tokens the cache must hold.
+
+    Returns:
+      The constants of the decode, and a cache that already holds the decoder's prompts.
+    """
+    dtype = encoded.states.dtype
+    prompt = self.prompt(rows, dtype, rngs=None)
+    before = 0 if prompt is None else prompt.shape[1]
+    cross = tuple(layer.cross_key_values(encoded.states) for layer in self.layers)
+    biases = tuple(self.biases(before + length))
+    memory = Memory(cross, masks.key_mask(encoded.visible), biases, jnp.int32(0))
+    cache = tuple(layer.empty_cache(rows, before + length, dtype) for layer in self.layers)
+    if prompt is not None:
+      _, cache = self.step(prompt, memory, cache, jnp.int32(0))
+    return memory._replace(start=jnp.int32(before)), cache
+
+  def step(
+    self, embedded: Float[Array, 'rows query embed'], memory: Memory, cache: Cache, position: Int[Array, '']
+  ) -> tuple[Float[Array, 'rows query embed'], Cache]:
+    """Runs the next positions through the stack.
+
+    Args:
+      embedded: embeddings of the next tokens.
+      memory: the constants of the decode.
+      cache: keys and values of the positions before.
+      position: the first of these tokens' positions, 0 being the first token behind the prompts.
+
+    Returns:
+      The normalised outputs, and the cache with these positions written.
+    """
+    index, x, written = memory.start + position, embedded, []
+    queries, length = embedded.shape[1], memory.biases[0].shape[3]
+    mask = (jnp.arange(length)[None, :] <= (index + jnp.arange(queries))[:, None])[None, None]
+    for layer, cross, bias, layer_cache in zip(self.layers, memory.cross, memory.biases, cache, strict=True):
+      rows = jax.lax.dynamic_slice_in_dim(bias, index, queries, axis=2)
+      x, new = layer(x, cross, mask, memory.cross_mask, rows, cache=layer_cache, index=index)
+      written.append(new)
+    return self.decoder_norm(x), tuple(written)
+
+
+def _masks(
+  length: int, encoded: Encoded, segment_ids: Int[Array, 'rows length'] | None
+) -> tuple[Bool[Array, '#rows 1 length length'], Bool[Array, 'batch 1 #query key']]:
+  """Returns the masks of self-attention and of (folded) cross-attention in teacher forcing."""
+  causal = jnp.asarray(masks.causal_mask(length))
+  if segment_ids is None:
+    return causal, masks.key_mask(encoded.visible)
+  if encoded.segment_ids is None:
+    raise ValueError('decoder segment_ids were given for inputs that were encoded without segment_ids')
+  batch = encoded.states.shape[0]
+  cross = masks.segment_mask(segment_ids.reshape(batch, -1), encoded.segment_ids)
+  return causal & masks.segment_mask(segment_ids, segment_ids), cross
+
+
+def _fold(x: Float[Array, 'rows query embed'], batch: int) -> Float[Array, 'batch queries embed']:
+  """Lays rows that share an encoder row side by side as queries."""
+  if x.shape[0] % batch:
+    raise ValueError(f'{x.shape[0]} decoder rows are not a multiple of {batch} encoder rows')
+  return x.reshape(batch, -1, x.shape[2])
+
+
+def _write(cache: KeyValues, new: KeyValues, index: Int[Array, ''] | None, *, length: int) -> KeyValues:
+  """Writes new keys and values at an index behind the prompts of keys and values."""
+  if index is None:
+    raise ValueError('a cache needs the index to write at')
+  prompts = cache.keys.shape[2] - length
+  at = (0, 0, prompts + index, 0)
+  return KeyValues(*(jax.lax.dynamic_update_slice(old, part, at) for old, part in zip(cache, new, strict=True)))

@@ -1,0 +1,100 @@
+"""The encoder: every token sees every other token of its example."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
+
+from flan_jax import errors
+from flan_jax.models import masks, stack
+from flan_jax.models.attention import Attention
+from flan_jax.models.config import T5Config
+from flan_jax.models.layers import dropout
+from flan_jax.models.mlp import Mlp
+
+
+class Encoded(NamedTuple):
+  """What the decoder needs of the encoder: a pytree to hand from `T5.encode` to `T5.decode`.
+
+  Attributes:
+    states: the encoder's output, prompt positions first.
+    visible: True at the positions that the decoder may attend to.
+    segment_ids: the example of each position in a packed batch, or None.
+  """
+
+  states: Float[Array, 'batch length embed']
+  visible: Bool[Array, 'batch length']
+  segment_ids: Int[Array, 'batch length'] | None
+
+
+class EncoderLayer(nnx.Module):
+  """Self-attention and feed-forward, each behind its norm and added to the residual stream."""
+
+  def __init__(self, config: T5Config, *, rngs: nnx.Rngs):
+    if config.relative_bias_per_layer:
+      self.relpos_bias = stack.position_bias(config, rngs, bidirectional=True)
+    self.pre_attention_layer_norm = stack.layer_norm(config)
+    self.attention = Attention(config, rngs=rngs)
+    self.pre_mlp_layer_norm = stack.layer_norm(config)
+    self.mlp = Mlp(config, rngs=rngs)
+    self.dropout_rate = config.dropout_rate
+
+  def __call__(
+    self,
+    x: Float[Array, 'batch length embed'],
+    mask: Bool[Array, 'batch 1 #length length'],
+    bias: Float[Array, '1 heads length length'],
+    *,
+    rngs: nnx.Rngs | None,
+  ) -> Float[Array, 'batch length embed']:
+    """Returns the residual stream after this layer."""
+    normed = self.pre_attention_layer_norm(x)
+    key_values = self.attention.with_prompts(self.attention.project(normed, rngs=rngs), rngs=rngs)
+    x = x + dropout(self.attention(normed, key_values, mask, bias, rngs=rngs), self.dropout_rate, rngs)
+    return x + dropout(self.mlp(self.pre_mlp_layer_norm(x), rngs=rngs), self.dropout_rate, rngs)
+
+
+class Encoder(stack.Stack):
+  """T5's encoder stack over embedded tokens."""
+
+  def __init__(self, config: T5Config, *, rngs: nnx.Rngs):
+    super().__init__(config, bidirectional=True, rngs=rngs)
+    self.layers = nnx.List([EncoderLayer(config, rngs=rngs) for _ in range(config.num_encoder_layers)])
+    self.encoder_norm = stack.layer_norm(config)
+
+  def __call__(
+    self,
+    embedded: Float[Array, 'batch length embed'],
+    visible: Bool[Array, 'batch length'],
+    segment_ids: Int[Array, 'batch length'] | None,
+    *,
+    rngs: nnx.Rngs | None,
+  ) -> Encoded:
+    """Encodes embedded tokens.
+
+    Args:
+      embedded: the tokens' embeddings.
+      visible: True at the tokens that may be attended to.
+      segment_ids: the example of each token in a packed batch, or None.
+      rngs: a source of dropout keys, or None.
+
+    Raises:
+      UserError: a prompt and a packed batch, whose examples would share the one prompt.
+    """
+    prompt = self.prompt(embedded.shape[0], embedded.dtype, rngs=rngs)
+    if prompt is not None:
+      refuse_packed(segment_ids)
+      embedded = jnp.concatenate([prompt, embedded], axis=1)
+      visible = jnp.pad(visible, ((0, 0), (prompt.shape[1], 0)), constant_values=True)
+    mask = masks.key_mask(visible) if segment_ids is None else masks.segment_mask(segment_ids, segment_ids)
+    x = dropout(embedded, self.dropout_rate, rngs)
+    for layer, bias in zip(self.layers, self.biases(x.shape[1]), strict=True):
+      x = layer(x, mask, bias, rngs=rngs)
+    return Encoded(dropout(self.encoder_norm(x), self.dropout_rate, rngs), visible, segment_ids)
+
+
+def refuse_packed(segment_ids: Int[Array, 'batch length'] | None) -> None:
+  """Raises UserError when a batch is packed: prompts at the head of the input are for one example a row."""
+  if segment_ids is not None:
+    raise errors.UserError('A prompt at the head of the input needs unpacked batches: turn packing off.')

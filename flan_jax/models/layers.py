@@ -1,0 +1,90 @@
+"""The three parameter-bearing layers below attention (projection, embedding, RMS norm) and T5's dropout."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+
+def dropout(x: Float[Array, '... length d'], rate: float, rngs: nnx.Rngs | None) -> Float[Array, '... length d']:
+  """Drops features, the same ones along the length axis (T5), and rescales the rest.
+
+  Args:
+    x: activations; the second last axis is the length that shares one mask.
+    rate: probability that a feature is dropped.
+    rngs: a key is drawn by `rngs.dropout()`; None makes this the identity.
+
+  Returns:
+    An array of x's shape and dtype.
+  """
+  if rngs is None or rate == 0:
+    return x
+  shape = (*x.shape[:-2], 1, x.shape[-1])
+  keep = jax.random.bernoulli(rngs.dropout(), 1 - rate, shape)
+  return jnp.where(keep, x * (1 / (1 - rate)), 0)
+
+
+class Dense(nnx.Module):
+  """A projection without bias, and the slot that adapters of weights fill.
+
+  Attributes:
+    kernel: Float[d_in, d_out].
+    adapters: `slots.ProjectionAdapter` modules by name.
+  """
+
+  def __init__(self, kernel: Float[Array, 'd_in d_out'], *, axes: tuple[str, str], dtype: str):
+    self.kernel = nnx.Param(kernel, axes=axes)
+    self.adapters = nnx.Dict()
+    self.dtype = dtype
+
+  def __call__(self, x: Float[Array, '... d_in'], *, rngs: nnx.Rngs | None = None) -> Float[Array, '... d_out']:
+    """Returns x @ kernel in the layer's dtype, as the adapters change it."""
+    kernel = self.kernel[...]
+    x = x.astype(self.dtype)
+    for adapter in self.adapters.values():
+      x = adapter.before(x)
+    y = x @ kernel.astype(self.dtype)
+    for adapter in self.adapters.values():
+      y = adapter.after(x, y, kernel, rngs=rngs)
+    return y
+
+
+class Embed(nnx.Module):
+  """A token embedding read by gather, which may also serve as the output head.
+
+  Attributes:
+    embedding: Float[vocab, embed].
+  """
+
+  def __init__(self, embedding: Float[Array, 'vocab embed'], *, dtype: str):
+    self.embedding = nnx.Param(embedding, axes=('vocab', 'embed'))
+    self.dtype = dtype
+
+  def __call__(self, tokens: Int[Array, '*batch length']) -> Float[Array, '*batch length embed']:
+    """Returns the rows of the tokens in the activations' dtype."""
+    return jnp.take(self.embedding[...], tokens, axis=0).astype(self.dtype)
+
+  def attend(self, x: Float[Array, '*batch length embed']) -> Float[Array, '*batch length vocab']:
+    """Returns float32 logits against every row, scaled by embed**-0.5 as in T5 1.0."""
+    table = self.embedding[...].astype(jnp.float32)
+    return (x.astype(jnp.float32) * x.shape[-1] ** -0.5) @ table.T
+
+
+class RMSNorm(nnx.Module):
+  """Layer norm without mean and bias (Zhang & Sennrich 2019), computed in float32.
+
+  Attributes:
+    scale: Float[embed], ones at the start.
+  """
+
+  def __init__(self, width: int, *, epsilon: float, dtype: str, param_dtype: str):
+    self.scale = nnx.Param(jnp.ones((width,), param_dtype), axes=('embed',))
+    self.epsilon = epsilon
+    self.dtype = dtype
+
+  def __call__(self, x: Float[Array, 'batch length embed']) -> Float[Array, 'batch length embed']:
+    """Returns x over its root mean square, times the scale, in the activations' dtype."""
+    wide = x.astype(jnp.float32)
+    inverse = jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + self.epsilon)
+    scale = self.scale[...].astype(jnp.float32)
+    return (wide * inverse * scale[None, None, :]).astype(self.dtype)
