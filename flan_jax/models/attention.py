@@ -38,8 +38,8 @@ class Attention(nnx.Module):
     self.key = Dense(kernels.key, axes=inward, dtype=config.dtype)
     self.value = Dense(kernels.value, axes=inward, dtype=config.dtype)
     self.out = Dense(kernels.out, axes=('joined_kv', 'embed'), dtype=config.dtype)
-    self.key_value_prompts = nnx.Dict()
-    self.sublayer_adapters = nnx.Dict()
+    self.key_value_prompts: nnx.Dict = nnx.Dict()
+    self.sublayer_adapters: nnx.Dict = nnx.Dict()
     self.num_heads = config.num_heads
     self.dropout_rate = config.dropout_rate
 

@@ -87,7 +87,10 @@ def _is_count(value: object) -> bool:
 
 
 def _name_problems(config: T5Config) -> list[str]:
-  named = [('dtype', config.dtype, DTYPES), ('param_dtype', config.param_dtype, DTYPES)]
+  named: list[tuple[str, str, tuple[str, ...]]] = [
+    ('dtype', config.dtype, DTYPES),
+    ('param_dtype', config.param_dtype, DTYPES),
+  ]
   named.append(('attention_init', config.attention_init, ATTENTION_INITS))
   named += [('mlp_activations', name, tuple(ACTIVATIONS)) for name in config.mlp_activations]
   problems = [

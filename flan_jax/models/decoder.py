@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from flan_jax.models import masks, stack
+from flan_jax.models import initializers, masks, stack
 from flan_jax.models.attention import Attention, KeyValues
 from flan_jax.models.config import T5Config
 from flan_jax.models.encoder import Encoded, refuse_packed
-from flan_jax.models.layers import dropout
+from flan_jax.models.layers import Dense, dropout
 from flan_jax.models.mlp import Mlp
 
 Cache = tuple[KeyValues, ...]
@@ -52,7 +52,7 @@ class DecoderLayer(nnx.Module):
     attention = self.encoder_decoder_attention
     return attention.with_prompts(attention.project(states, rngs=rngs), rngs=rngs)
 
-  def empty_cache(self, rows: int, length: int, dtype: str) -> KeyValues:
+  def empty_cache(self, rows: int, length: int, dtype: jnp.dtype) -> KeyValues:
     """Returns room for a number of positions behind the self-attention's own prompts."""
     heads = self.self_attention.num_heads
     room = jnp.zeros((rows, heads, length, self.self_attention.key.kernel.shape[1] // heads), dtype)
@@ -104,12 +104,18 @@ class Decoder(stack.Stack):
 
   Its rows may be a whole multiple of the encoder's, row b * options + o reading encoder row b: several answers to one
   input (options, beams, samples) share the encoder's keys and values, as queries side by side in the cross-attention.
+
+  Attributes:
+    logits_dense: the output head [embed, vocab], where the config does not tie it to the embedding.
   """
 
   def __init__(self, config: T5Config, *, rngs: nnx.Rngs):
     super().__init__(config, bidirectional=False, rngs=rngs)
     self.layers = nnx.List([DecoderLayer(config, rngs=rngs) for _ in range(config.num_decoder_layers)])
     self.decoder_norm = stack.layer_norm(config)
+    if not config.logits_via_embedding:
+      kernel = initializers.projection_kernel(config, rngs, config.emb_dim, config.vocab_size)
+      self.logits_dense = Dense(kernel, axes=('embed', 'vocab'), dtype='float32')
 
   def __call__(
     self,

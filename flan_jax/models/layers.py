@@ -34,7 +34,7 @@ class Dense(nnx.Module):
 
   def __init__(self, kernel: Float[Array, 'd_in d_out'], *, axes: tuple[str, str], dtype: str):
     self.kernel = nnx.Param(kernel, axes=axes)
-    self.adapters = nnx.Dict()
+    self.adapters: nnx.Dict = nnx.Dict()
     self.dtype = dtype
 
   def __call__(self, x: Float[Array, '... d_in'], *, rngs: nnx.Rngs | None = None) -> Float[Array, '... d_out']:

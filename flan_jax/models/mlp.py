@@ -27,7 +27,7 @@ class Mlp(nnx.Module):
       setattr(self, name, Dense(kernel, axes=('embed', 'mlp'), dtype=config.dtype))
     kernel = initializers.projection_kernel(config, rngs, config.mlp_dim, config.emb_dim)
     self.wo = Dense(kernel, axes=('mlp', 'embed'), dtype=config.dtype)
-    self.sublayer_adapters = nnx.Dict()
+    self.sublayer_adapters: nnx.Dict = nnx.Dict()
     self.dropout_rate = config.dropout_rate
 
   def branch_names(self) -> tuple[str, ...]:

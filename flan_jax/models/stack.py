@@ -40,7 +40,7 @@ class Stack(nnx.Module):
   def __init__(self, config: T5Config, *, bidirectional: bool, rngs: nnx.Rngs):
     if not config.relative_bias_per_layer:
       self.relpos_bias = position_bias(config, rngs, bidirectional=bidirectional)
-    self.prompts = nnx.Dict()
+    self.prompts: nnx.Dict = nnx.Dict()
     self.dropout_rate = config.dropout_rate
     self.shares_bias = not config.relative_bias_per_layer
 
@@ -50,7 +50,7 @@ class Stack(nnx.Module):
       return [self.relpos_bias(length, length)] * len(self.layers)
     return [layer.relpos_bias(length, length) for layer in self.layers]
 
-  def prompt(self, batch: int, dtype: str, *, rngs: nnx.Rngs | None) -> Float[Array, 'batch prompt embed'] | None:
+  def prompt(self, batch: int, dtype: jnp.dtype, *, rngs: nnx.Rngs | None) -> Float[Array, 'batch prompt embed'] | None:
     """Returns the embeddings of all prompts for every row of a batch, or None where the slot is empty."""
     if not self.prompts:
       return None

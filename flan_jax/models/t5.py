@@ -10,7 +10,7 @@ from flan_jax.models import initializers, masks
 from flan_jax.models.config import T5Config
 from flan_jax.models.decoder import Cache, Decoder, Memory
 from flan_jax.models.encoder import Encoded, Encoder
-from flan_jax.models.layers import Dense, Embed
+from flan_jax.models.layers import Embed
 
 
 def shift_right(targets: Int[Array, '*batch length']) -> Int[Array, '*batch length']:
@@ -36,9 +36,6 @@ class T5(nnx.Module):
     self.token_embedder = Embed(initializers.token_embedding(config, rngs), dtype=config.dtype)
     self.encoder = Encoder(config, rngs=rngs)
     self.decoder = Decoder(config, rngs=rngs)
-    if not config.logits_via_embedding:
-      kernel = initializers.projection_kernel(config, rngs, config.emb_dim, config.vocab_size)
-      self.decoder.logits_dense = Dense(kernel, axes=('embed', 'vocab'), dtype='float32')
 
   def encode(
     self,

@@ -1,0 +1,44 @@
+"""Log-likelihoods of given targets: what rank classification compares. Pure functions for use inside jit."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from flan_jax.models.decoding import token_log_probs
+from flan_jax.models.t5 import T5, shift_right
+
+
+def token_log_likelihoods(
+  model: T5, inputs: Int[Array, 'batch source'], targets: Int[Array, 'rows length']
+) -> Float[Array, 'rows length']:
+  """Returns the log-probability of every target token given the input and the tokens before it.
+
+  Args:
+    model: the model, adapters included.
+    inputs: encoder ids; 0 is padding.
+    targets: ids with EOS, then padding; their rows may be a multiple of the inputs', as in `T5.decode`.
+
+  Returns:
+    float32; 0 at padding.
+  """
+  logits = model.decode(model.encode(inputs), shift_right(targets))
+  return jnp.where(targets > 0, token_log_probs(logits, targets), 0.0)
+
+
+def target_log_likelihood(
+  model: T5, inputs: Int[Array, 'batch source'], targets: Int[Array, 'batch length']
+) -> Float[Array, 'batch']:
+  """Returns the summed log-probability of each target, EOS included where the target has it."""
+  return jnp.sum(token_log_likelihoods(model, inputs, targets), axis=1)
+
+
+def option_log_likelihoods(
+  model: T5, inputs: Int[Array, 'batch source'], options: Int[Array, 'batch options length']
+) -> Float[Array, 'batch options']:
+  """Returns the summed log-probability of each option of each input, running the encoder once an input.
+
+  The options become further queries of the same cross-attention, so the encoder's keys and values are never tiled.
+  An option that is all padding scores 0 and is for the caller to mask.
+  """
+  batch, count, length = options.shape
+  flat = token_log_likelihoods(model, inputs, options.reshape(batch * count, length))
+  return jnp.sum(flat.reshape(batch, count, length), axis=2)
