@@ -1,0 +1,7 @@
+"""Parameter-efficient fine-tuning: one file per method, one contract, one filter."""
+
+from flan_jax.peft.base import AdapterParam, Method, from_config
+from flan_jax.peft.full import Full
+from flan_jax.peft.lora import LoRA
+
+__all__ = ['AdapterParam', 'Full', 'LoRA', 'Method', 'from_config']

@@ -1,0 +1,1 @@
+"""Training: state, step, optimizers, schedules, losses, checkpoints, sharding, the loop. Imports no TensorFlow."""

@@ -1,0 +1,106 @@
+"""Starting from another run's weights: INITIAL_CHECKPOINT_PATH, and any later use of trained weights."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from flax import nnx
+from jaxtyping import Array
+
+from flan_jax.errors import UserError
+from flan_jax.peft.base import from_config
+from flan_jax.peft.partition import make_blueprint
+from flan_jax.training import checkpoints
+from flan_jax.training.state import MakeModel, build_model
+
+
+def find_checkpoint(path: str | pathlib.Path) -> pathlib.Path:
+  """The checkpoint that a path means: itself, or the newest one of a run folder.
+
+  Raises:
+    UserError: if there is no checkpoint; the message lists what is there.
+  """
+  folder = pathlib.Path(path).expanduser().resolve()
+  if not folder.is_dir():
+    raise UserError(f'there is no checkpoint at {folder}: no such folder')
+  if (folder / 'meta').is_dir() and (folder / 'state').is_dir():
+    return folder
+  found = checkpoints.checkpoint_folders(folder)
+  if not found:
+    raise UserError(f'there is no checkpoint in {folder}: expected a run folder with checkpoint_<step> folders, '
+                    'or one of those')
+  return found[-1]
+
+
+def _saved_params(names: Mapping[str, Any]) -> dict[str, str]:
+  """Parameter name -> array name, over both partitions of a saved state."""
+  return {name.split('/', 1)[1]: name for name in names if name.startswith(('trainable/', 'frozen/'))}
+
+
+def load_params(path: str | pathlib.Path, wanted: Mapping[str, jax.ShapeDtypeStruct],
+                may_lack: frozenset[str] = frozenset()) -> dict[str, Array]:
+  """Reads parameters by name from a checkpoint, without optimizer state or data position.
+
+  Args:
+    path: a run folder (its newest checkpoint) or a checkpoint folder.
+    wanted: name -> shape, dtype and, if set, sharding.
+    may_lack: names that need not be in the checkpoint: new adapters.
+
+  Returns:
+    name -> array, for all wanted names that the checkpoint has.
+
+  Raises:
+    UserError: if the checkpoint lacks a parameter, has one too many, has another shape, or is damaged.
+  """
+  folder = find_checkpoint(path)
+  try:
+    names = checkpoints.read_meta(folder)['arrays']
+    saved = _saved_params(names)
+    _check_names(folder, saved, wanted, may_lack)
+    shapes = {name: tuple(names[saved[name]][0]) for name in wanted if name in saved}
+    for name, shape in shapes.items():
+      if shape != tuple(wanted[name].shape):
+        raise UserError(f'{folder}: the shape of {name} is {list(shape)} there and '
+                        f'{list(wanted[name].shape)} in this model')
+    arrays = checkpoints.read_arrays(folder, {saved[name]: wanted[name] for name in shapes}, names)
+  except checkpoints.CorruptCheckpoint as error:
+    raise UserError(f'the checkpoint {folder} is damaged: {error}') from error
+  return {name: arrays[saved[name]] for name in shapes}
+
+
+def _check_names(folder: pathlib.Path, saved: Mapping[str, str], wanted: Mapping[str, Any],
+                 may_lack: frozenset[str]) -> None:
+  missing = sorted(set(wanted) - set(saved) - may_lack)
+  if missing:
+    raise UserError(f'{folder} lacks {len(missing)} parameters of this model, the first is {missing[0]}')
+  extra = sorted(set(saved) - set(wanted))
+  if extra:
+    hint = ' (merge the adapter first, or use the same method)' if '/adapters/' in extra[0] else ''
+    raise UserError(f'{folder} holds {len(extra)} parameters that this model has not, the first is {extra[0]}{hint}')
+
+
+def restore_model(path: str | pathlib.Path, make_model: MakeModel) -> Any:
+  """Builds the model of a checkpoint, adapters attached, for evaluation and inference.
+
+  Args:
+    path: a run folder (its newest checkpoint) or a checkpoint folder.
+    make_model: builds the base model; the fine-tuning method is read from the checkpoint.
+
+  Returns:
+    The module with its trained parameters.
+
+  Raises:
+    UserError: if the checkpoint does not fit the model or is damaged.
+  """
+  folder = find_checkpoint(path)
+  try:
+    method = from_config(checkpoints.read_meta(folder)['metadata'].get('method', {'method': 'full'}))
+  except checkpoints.CorruptCheckpoint as error:
+    raise UserError(f'the checkpoint {folder} is damaged: {error}') from error
+  abstract = nnx.eval_shape(lambda: build_model(make_model, method, 0))
+  blueprint = make_blueprint(abstract, method.trainable_filter())
+  device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  wanted = {name: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=device)
+            for name, shape in blueprint.shapes().items()}
+  return blueprint.merge(load_params(folder, wanted))

@@ -1,0 +1,322 @@
+"""The training loop, top to bottom: plan, start or resume, step, log, evaluate, checkpoint."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from flan_jax.errors import UserError
+from flan_jax.peft.base import Method
+from flan_jax.peft.full import Full
+from flan_jax.peft.partition import ParameterTable, parameter_table
+from flan_jax.training import faults, initial, losses, run_folder, sharding
+from flan_jax.training.checkpoints import Checkpointer
+from flan_jax.training.evaluators import Evaluator, is_due
+from flan_jax.training.metrics_log import MetricsLog
+from flan_jax.training.optimizers import Optimizer
+from flan_jax.training.progress import Progress
+from flan_jax.training.signals import StopSignals
+from flan_jax.training.state import MakeModel, StatePlan, TrainState, plan_state
+from flan_jax.training.step import TrainStep, make_train_step
+from flan_jax.training.window import LOW_ACCURACY, Window
+
+PROVENANCE = 'provenance'
+
+
+class Batches(Protocol):
+  """An iterator of numpy batches under seqio's names whose position can be saved; 'provenance' stays on the host."""
+
+  def __next__(self) -> dict[str, np.ndarray]:
+    """The next batch."""
+    ...
+
+  def get_state(self) -> bytes:
+    """The position."""
+    ...
+
+  def set_state(self, state: bytes) -> None:
+    """Moves to a position."""
+    ...
+
+
+@dataclasses.dataclass
+class TrainResult:
+  """How a run ended.
+
+  Attributes:
+    step: number of updates done.
+    plan: shapes, shardings and the blueprint.
+    state: the final state, on the devices.
+    metrics: the last metrics of every split.
+    interrupted: name of the signal that ended the run early, or None.
+  """
+
+  step: int
+  plan: StatePlan
+  state: TrainState
+  metrics: dict[str, dict[str, float]]
+  interrupted: str | None = None
+
+  def model(self) -> Any:
+    """The trained module, adapters attached."""
+    return self.plan.blueprint.merge(self.state.params)
+
+  @property
+  def table(self) -> ParameterTable:
+    """The parameter table."""
+    return parameter_table(self.plan.blueprint)
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+  """When things happen, in steps."""
+
+  train_steps: int
+  log_period: int
+  checkpoint_period: int
+
+  def __post_init__(self) -> None:
+    """Raises UserError for a period that cannot be meant."""
+    for name, value in dataclasses.asdict(self).items():
+      if value < 1:
+        raise UserError(f'{name} must be at least 1, not {value}')
+
+  def logs(self, step: int) -> bool:
+    """Whether metrics are fetched after this many updates."""
+    return step % self.log_period == 0 or step == self.train_steps
+
+  def saves(self, step: int) -> bool:
+    """Whether a checkpoint is written after this many updates."""
+    return step % self.checkpoint_period == 0 or step == self.train_steps
+
+
+def train(
+    *,
+    model_dir: str | pathlib.Path,
+    make_model: MakeModel,
+    batches: Batches,
+    optimizer: Optimizer,
+    train_steps: int,
+    method: Method | None = None,
+    loss: losses.LossConfig | None = None,
+    initial_checkpoint_path: str | None = None,
+    evaluators: Sequence[Evaluator] = (),
+    checkpoint_period: int = 1000,
+    log_period: int = 50,
+    keep: int = 3,
+    best_metric: str | None = None,
+    best_mode: str = 'max',
+    num_microbatches: int = 1,
+    partitioner: sharding.Partitioner | None = None,
+    seed: int = 0,
+    config_text: str | None = None,
+    describe_provenance: faults.Describe | None = None,
+    show_progress: bool = True,
+) -> TrainResult:
+  """Trains until `train_steps` updates are done, from scratch, from other weights, or from where this run stopped.
+
+  Args:
+    model_dir: the run folder. If it holds checkpoints the run continues from the newest, bit for bit.
+    make_model: builds the base model from `nnx.Rngs`.
+    batches: endless, see `Batches`.
+    optimizer: see `optimizers`.
+    train_steps: updates of this run; steps of the initial checkpoint do not count.
+    method: what is attached and what trains; full fine-tuning if None.
+    loss: what is minimised.
+    initial_checkpoint_path: run folder or checkpoint whose parameters a fresh run starts from.
+    evaluators: run at their periods and at the end.
+    checkpoint_period: steps between checkpoints; one more is written at the end.
+    log_period: steps between looks at the metrics; in between the host never waits for the device.
+    keep: how many of the latest checkpoints stay.
+    best_metric: '<evaluator name>/<metric>' whose best checkpoint stays as well.
+    best_mode: 'max' or 'min'.
+    num_microbatches: gradient accumulation.
+    partitioner: devices; data parallel over all of them if None.
+    seed: of initial weights and dropout.
+    config_text: text of config.gin, written to the run folder.
+    describe_provenance: turns a batch into a list of readable origins, for error messages.
+    show_progress: False prints only messages.
+
+  Returns:
+    The result; `interrupted` is set if a signal ended the run, after a checkpoint.
+
+  Raises:
+    UserError: for what a user can mend; `NonFiniteLoss` names the step and the batch.
+  """
+  method, loss = method or Full(), loss or losses.LossConfig()
+  schedule = Schedule(train_steps, log_period, checkpoint_period)
+  check_best_metric(best_metric, evaluators, schedule)
+  plan = plan_state(make_model, method, optimizer, partitioner or sharding.Partitioner(), seed)
+  table = parameter_table(plan.blueprint)
+  saver = Checkpointer(model_dir, keep=keep, best_metric=best_metric, best_mode=best_mode)
+  run_folder.describe_run(model_dir, config=config_text, model_info=str(table))
+  state, start = start_or_resume(plan, saver, batches, initial_checkpoint_path)
+  step_fn = make_train_step(plan.blueprint, optimizer, loss, num_microbatches)
+  log = MetricsLog(model_dir, resumed_at=start)
+  describe = describe_provenance or getattr(batches, 'origins', None)
+  with StopSignals() as signals, Progress(train_steps, start, visible=show_progress) as progress:
+    progress.message(f'{table.summary}; step {start} of {train_steps}')
+    run = _Run(plan, schedule, loss, method, saver, log, progress, evaluators, batches, model_dir, describe)
+    try:
+      state, step = run.steps(state, start, step_fn, signals)
+    finally:
+      log.close()
+  saver.close()
+  run.last_words(step, signals.requested)
+  return TrainResult(step, plan, state, run.latest, signals.requested if step < train_steps else None)
+
+
+def check_best_metric(best_metric: str | None, evaluators: Sequence[Evaluator], schedule: Schedule) -> None:
+  """Raises UserError if the best metric is not measured at every checkpoint."""
+  if best_metric is None:
+    return
+  owners = [evaluator for evaluator in evaluators if best_metric.startswith(f'{evaluator.name}/')]
+  if not owners:
+    names = ', '.join(evaluator.name for evaluator in evaluators) or 'none'
+    raise UserError(f"best_metric {best_metric!r} must be '<evaluator>/<metric>'; the evaluators are: {names}")
+  if schedule.checkpoint_period % max(1, owners[0].period):
+    raise UserError(f'best_metric {best_metric!r} is measured every {owners[0].period} steps, which must divide the '
+                    f'checkpoint period of {schedule.checkpoint_period}')
+
+
+def start_or_resume(plan: StatePlan, saver: Checkpointer, batches: Batches,
+                    initial_checkpoint_path: str | None) -> tuple[TrainState, int]:
+  """The state to go on from, and its step: this run's newest checkpoint, or other weights, or fresh ones."""
+  restored = saver.restore_latest(plan.abstract)
+  if restored is not None:
+    batches.set_state(restored.data_state)
+    return restored.state, int(restored.state.step)
+  state = plan.init()
+  if initial_checkpoint_path is None:
+    return state, 0
+  wanted = {**plan.abstract.trainable, **plan.abstract.frozen}
+  adapters = frozenset(name for name in wanted if plan.blueprint.is_adapter(name))
+  loaded = initial.load_params(initial_checkpoint_path, wanted, may_lack=adapters)
+  return dataclasses.replace(
+      state,
+      trainable={name: loaded.get(name, value) for name, value in state.trainable.items()},
+      frozen={name: loaded.get(name, value) for name, value in state.frozen.items()},
+  ), 0
+
+
+@dataclasses.dataclass
+class _Run:
+  """What one call of `train` holds on to; `steps` is the loop proper."""
+
+  plan: StatePlan
+  schedule: Schedule
+  loss: losses.LossConfig
+  method: Method
+  saver: Checkpointer
+  log: MetricsLog
+  progress: Progress
+  evaluators: Sequence[Evaluator]
+  batches: Batches
+  model_dir: str | pathlib.Path
+  describe: faults.Describe | None
+  latest: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+
+  def steps(self, state: TrainState, start: int, step_fn: TrainStep, signals: StopSignals) -> tuple[TrainState, int]:
+    """Runs from `start` to the end of the run or the first signal."""
+    placement = sharding.batch_sharding(self.plan.mesh)
+    window, step = Window(), start
+    while step < self.schedule.train_steps and signals.requested is None:
+      batch = next(self.batches)
+      arrays = sharding.put_batch({k: v for k, v in batch.items() if k != PROVENANCE}, placement)
+      state, metrics = step_fn(state, arrays)
+      step += 1
+      window.add(step, metrics, batch)
+      stopping = signals.requested is not None
+      if self.schedule.logs(step) or self.schedule.saves(step) or self.evaluates(step) or stopping:
+        self.report(step, window, state)
+      results = self.evaluate(step, state)
+      if self.schedule.saves(step) or stopping:
+        self.save(step, state, results)
+    return state, step
+
+  def evaluates(self, step: int) -> bool:
+    """Whether any evaluator runs now."""
+    return any(is_due(evaluator, step, self.schedule.train_steps) for evaluator in self.evaluators)
+
+  def report(self, step: int, window: Window, state: TrainState) -> None:
+    """Fetches the window's metrics, stops at a fault, and writes and shows the rest."""
+    fetched = window.fetch()
+    fault = fetched.first_fault()
+    if fault is not None:
+      raise faults.stop(self.model_dir, *fault, state, self.describe)
+    metrics = fetched.metrics(self.loss)
+    self.latest['train'] = metrics
+    self.log.write(step, 'train', metrics)
+    self.progress.update(step, metrics)
+
+  def evaluate(self, step: int, state: TrainState) -> dict[str, float]:
+    """Runs what is due; returns '<evaluator>/<metric>' -> value."""
+    results: dict[str, float] = {}
+    for evaluator in self.evaluators:
+      if is_due(evaluator, step, self.schedule.train_steps):
+        metrics = dict(evaluator(step, self.plan.blueprint.merge(state.params)))
+        self.latest[evaluator.name] = metrics
+        self.log.write(step, evaluator.name, metrics)
+        shown = '  '.join(f'{name} {value:.4g}' for name, value in metrics.items())
+        self.progress.message(f'step {step}  {evaluator.name}: {shown}')
+        results.update({f'{evaluator.name}/{name}': value for name, value in metrics.items()})
+    return results
+
+  def save(self, step: int, state: TrainState, results: Mapping[str, float]) -> None:
+    """Starts a checkpoint of weights, optimizer, dropout key, step and data position."""
+    self.log.flush()
+    self.saver.save(step, state, self.batches.get_state(), {'method': self.method.config}, results)
+
+  def last_words(self, step: int, signal_name: str | None) -> None:
+    """Says how the run ended, and warns of a model that has not learned its training tasks."""
+    if signal_name is not None and step < self.schedule.train_steps:
+      self.progress.message(f'{signal_name}: saved step {step} and stopped; the same command continues from there')
+      return
+    accuracy = self.latest.get('train', {}).get('accuracy', 1.0)
+    if accuracy < LOW_ACCURACY:
+      self.progress.message(f'warning: the accuracy on training tokens is only {100 * accuracy:.1f} % at the end; '
+                            'train longer, raise the learning rate, or begin with fewer tasks')
+    self.progress.message(f'finished step {step}; checkpoints are in {self.saver.directory}')
+
+
+@dataclasses.dataclass(frozen=True)
+class DryRun:
+  """What a run would do, from shapes only.
+
+  Attributes:
+    plan: shapes, shardings and the blueprint.
+    table: the parameters.
+    metrics: names of the step's metrics.
+  """
+
+  plan: StatePlan
+  table: ParameterTable
+  metrics: tuple[str, ...]
+
+
+def dry_run(*, make_model: MakeModel, batch: Mapping[str, np.ndarray], optimizer: Optimizer,
+            method: Method | None = None, loss: losses.LossConfig | None = None, num_microbatches: int = 1,
+            partitioner: sharding.Partitioner | None = None, seed: int = 0) -> DryRun:
+  """Builds everything and traces one step on shapes: no weights, no memory, no run folder.
+
+  Args:
+    make_model: as for `train`.
+    batch: one batch, or ShapeDtypeStructs like one.
+    optimizer: as for `train`.
+    method: as for `train`.
+    loss: as for `train`.
+    num_microbatches: as for `train`.
+    partitioner: as for `train`.
+    seed: as for `train`.
+
+  Returns:
+    The plan of the run.
+  """
+  plan = plan_state(make_model, method or Full(), optimizer, partitioner or sharding.Partitioner(), seed)
+  step = make_train_step(plan.blueprint, optimizer, loss or losses.LossConfig(), num_microbatches)
+  shapes = {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in batch.items() if k != PROVENANCE}
+  _, metrics = jax.eval_shape(step, plan.abstract, shapes)
+  return DryRun(plan, parameter_table(plan.blueprint), tuple(metrics))

@@ -1,0 +1,113 @@
+"""The training state: one pytree with everything that a step reads and writes, and how it comes into being."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Bool, Int, UInt32
+
+from flan_jax.peft.base import Method
+from flan_jax.peft.partition import Blueprint, Params, make_blueprint
+from flan_jax.training import sharding
+from flan_jax.training.optimizers import Optimizer
+
+MakeModel = Callable[[nnx.Rngs], nnx.Module]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+  """What a step maps to its successor.
+
+  Attributes:
+    step: number of updates done in this run.
+    trainable: name -> array; the gradient and the optimizer see only these.
+    frozen: name -> array; never change.
+    opt_state: optax's state over `trainable`.
+    rng: key data of the run; the dropout key of a step is fold_in(rng, step).
+    halted: set by the first step whose loss or gradient is not finite; from then on steps change nothing.
+  """
+
+  step: Int[Array, '']
+  trainable: Params
+  frozen: Params
+  opt_state: Any
+  rng: UInt32[Array, '2']
+  halted: Bool[Array, '']
+
+  @property
+  def params(self) -> Params:
+    """Trainable and frozen parameters together."""
+    return {**self.trainable, **self.frozen}
+
+
+@dataclasses.dataclass(frozen=True)
+class StatePlan:
+  """Everything known about the state before a single array exists.
+
+  Attributes:
+    blueprint: the model without its arrays.
+    abstract: the state as shapes, each with its sharding.
+    init: builds the state on the devices, sharded from the start.
+    mesh: the device mesh.
+  """
+
+  blueprint: Blueprint
+  abstract: TrainState
+  init: Callable[[], TrainState]
+  mesh: Mesh
+
+
+def build_model(make_model: MakeModel, method: Method, seed: int) -> nnx.Module:
+  """Makes the model and attaches the method; the base weights depend on the seed alone, not on the method."""
+  model = make_model(nnx.Rngs(params=jax.random.key(seed)))
+  method.attach(model, nnx.Rngs(params=jax.random.fold_in(jax.random.key(seed), 1)))
+  return model
+
+
+def plan_state(make_model: MakeModel, method: Method, optimizer: Optimizer, partitioner: sharding.Partitioner,
+               seed: int) -> StatePlan:
+  """Plans the state: shapes first, shardings from them, then a jitted initialiser with those shardings as its output.
+
+  Args:
+    make_model: builds the base model from `nnx.Rngs`.
+    method: what is attached and what trains.
+    optimizer: over the trainable parameters.
+    partitioner: mesh and rules.
+    seed: of the initial weights and of dropout.
+
+  Returns:
+    The plan. No array is allocated until `plan.init()` is called.
+  """
+  blueprint = make_blueprint(nnx.eval_shape(lambda: build_model(make_model, method, seed)), method.trainable_filter())
+
+  def init() -> TrainState:
+    trainable, frozen = blueprint.split(build_model(make_model, method, seed))
+    key = jax.random.fold_in(jax.random.key(seed), 2)
+    return TrainState(jnp.zeros((), jnp.int32), trainable, frozen, optimizer.init(trainable),
+                      jax.random.key_data(key), jnp.zeros((), jnp.bool))
+
+  mesh = partitioner.mesh()
+  abstract = jax.eval_shape(init)
+  shardings = state_shardings(abstract, blueprint, mesh, partitioner.rules())
+  placed = jax.tree.map(lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), abstract, shardings)
+  return StatePlan(blueprint, placed, jax.jit(init, out_shardings=shardings), mesh)
+
+
+def state_shardings(abstract: TrainState, blueprint: Blueprint, mesh: Mesh, rules: sharding.Rules) -> TrainState:
+  """A TrainState of shardings for a TrainState of shapes."""
+  shapes = blueprint.shapes()
+  params = sharding.param_shardings({name: blueprint.axes(name) for name in shapes}, shapes, mesh, rules)
+  whole = NamedSharding(mesh, PartitionSpec())
+  return TrainState(
+      step=whole,
+      trainable={name: params[name] for name in abstract.trainable},
+      frozen={name: params[name] for name in abstract.frozen},
+      opt_state=sharding.like_params(abstract.opt_state, params, shapes, mesh),
+      rng=whole,
+      halted=whole,
+  )
