@@ -8,7 +8,7 @@ from tasks.flan2021.clusters import SENTIMENT
 
 
 def _sentence(row: Row) -> Fields:
-  # Every training row of SST-2 ends in a space, and test rows do not.
+  # Every training row of SST-2 ends in a space.
   return {'sentence': tf.strings.strip(row['sentence']), LABEL: row['label']}
 
 

@@ -1,0 +1,217 @@
+"""The FLAN 2021 declarations: well-written templates, and every dataset on its real rows."""
+
+import collections
+import difflib
+import itertools
+import re
+
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from flan_jax.data.dataset import Dataset
+from flan_jax.data.splits import resolve
+from tasks.flan2021 import DATASETS
+from tasks.flan2021.clusters import CLUSTERS, EXCLUSIONS
+
+BY_NAME = {dataset.name: dataset for dataset in DATASETS}
+every_dataset = pytest.mark.parametrize('dataset', DATASETS, ids=lambda dataset: dataset.name)
+MAX_SIMILARITY = 0.7  # of two templates of a dataset, placeholders removed; 1.0 is the same text
+
+
+def _rows(dataset: Dataset, split: str, folder) -> tf.data.Dataset:
+  rows = tfds.builder(dataset.source, data_dir=str(folder / 'tfds')).as_dataset(split=split, shuffle_files=False)
+  return rows.filter(dataset.keep) if dataset.keep else rows
+
+
+def _prose(text: str) -> str:
+  return re.sub(r'\{\w+\}', '', text)
+
+
+def _labels(name: str, split: str, folder) -> dict[str, int]:
+  examples = _rows(BY_NAME[name], split, folder).map(BY_NAME[name].example)
+  return dict(collections.Counter(e['answer'].decode() for e in examples.as_numpy_iterator()))
+
+
+def test_the_family_is_complete_and_in_cluster_order():
+  assert set(BY_NAME) == {'sst2', 'rte', 'cb', 'trec', 'cola', 'mrpc', 'copa', 'arc_easy', 'common_gen', 'aeslc'}
+  positions = [CLUSTERS.index(dataset.cluster) for dataset in DATASETS]
+  assert positions == sorted(positions)
+  assert len(set(CLUSTERS)) == 17
+
+
+def test_exclusions_are_symmetric_and_keep_reading_apart_from_commonsense():
+  for held_out, others in EXCLUSIONS.items():
+    for other in others:
+      assert held_out in EXCLUSIONS[other]
+  assert EXCLUSIONS['nli'] == ('paraphrase',)
+  assert 'commonsense' not in EXCLUSIONS['reading_comprehension']
+  assert len(EXCLUSIONS) == 5
+
+
+@every_dataset
+def test_ten_templates_of_which_at_most_three_are_inverted(dataset):
+  assert len(dataset.templates) == 10
+  assert 7 <= len(dataset.answerable) <= 9
+  if dataset.cluster not in ('summarization', 'struct_to_text'):
+    assert sum(template.shows_options for template in dataset.templates) >= 6
+
+
+@every_dataset
+def test_templates_have_no_stray_characters(dataset):
+  for template in dataset.templates:
+    for text in (template.inputs, template.targets):
+      assert text == text.strip()
+      assert not re.search(r'  |\t|\r|[ ]\n|\n[ ]|\n{3}', text), text
+      assert text.isascii()
+      assert not re.search(r'(?<![a-z])n\{|\}n(?![a-z])|\bn\b', text), f'a newline lost its backslash: {text}'
+    for block in re.finditer(r'\{options\}', template.inputs):
+      before, after = template.inputs[: block.start()], template.inputs[block.end() :]
+      assert template.option_style == 'inline' or before in ('',) or before.endswith('\n')
+      assert not after or after.startswith('\n')
+
+
+@every_dataset
+def test_templates_of_a_dataset_differ_in_wording(dataset):
+  for one, other in itertools.combinations(dataset.templates, 2):
+    ratio = difflib.SequenceMatcher(None, _prose(one.inputs), _prose(other.inputs), autojunk=False).ratio()
+    assert ratio < MAX_SIMILARITY, (one.inputs, other.inputs)
+
+
+@every_dataset
+def test_every_template_renders_real_rows(dataset, real_data):
+  held = [name for _, text in dataset.splits.items() for name in [text.split('[')[0]]]
+
+  def render(fields):
+    return fields, [tf.stack(template.render(fields)) for template in dataset.templates]
+
+  for split in dict.fromkeys(held):
+    examples = _rows(dataset, split, real_data).take(40).map(dataset.example).map(render)
+    count = 0
+    for fields, rendered in examples.as_numpy_iterator():
+      count += 1
+      _check_rendered(dataset, fields, rendered)
+    assert count == 40
+
+
+def _check_rendered(dataset, fields, rendered):
+  assert fields['answer'] in list(fields['references'])
+  if len(fields['options']):
+    assert fields['answer'] in list(fields['options'])
+    assert len(set(fields['options'])) == len(fields['options'])
+  else:
+    assert 'rouge' in dataset.metrics
+  for template, (inputs, targets) in zip(dataset.templates, rendered, strict=True):
+    assert inputs.strip() and targets.strip()
+    assert not re.search(rb'\{(' + '|'.join(fields).encode() + rb')\}', inputs + targets)
+    assert template.inverted or targets == fields['answer']
+    for name in template.fields:
+      assert fields[name] in inputs + targets
+
+
+@pytest.mark.parametrize(
+  ('name', 'split', 'counts'),
+  [
+    ('sst2', 'validation', {'negative': 428, 'positive': 444}),
+    ('rte', 'train', {'yes': 1249, 'no': 1241}),
+    ('cb', 'validation', {'Yes': 23, 'No': 28, "It's impossible to say": 5}),
+    ('cola', 'validation', {'unacceptable': 322, 'acceptable': 721}),
+    ('mrpc', 'validation', {'no': 129, 'yes': 279}),
+    (
+      'trec',
+      'test',
+      {'description': 138, 'entity': 94, 'abbreviation': 9, 'human': 65, 'numeric': 113, 'location': 81},
+    ),
+  ],
+)
+def test_answers_are_balanced_as_published(name, split, counts, real_data):
+  assert _labels(name, split, real_data) == counts
+
+
+def test_cb_answers_mean_what_their_labels_mean(real_data):
+  names = tfds.builder('super_glue/cb:1.0.2', data_dir=str(real_data / 'tfds')).info.features['label'].names
+  meaning = dict(zip(names, BY_NAME['cb'].options, strict=True))
+  assert meaning == {'entailment': 'Yes', 'contradiction': 'No', 'neutral': "It's impossible to say"}
+
+
+def test_trec_options_stand_in_the_order_of_the_labels(real_data):
+  names = tfds.builder('trec:1.0.0', data_dir=str(real_data / 'tfds')).info.features['label-coarse'].names
+  starts = {'DESC': 'desc', 'ENTY': 'ent', 'ABBR': 'abbr', 'HUM': 'hum', 'NUM': 'num', 'LOC': 'loc'}
+  for name, option in zip(names, BY_NAME['trec'].options, strict=True):
+    assert option.startswith(starts[name])
+
+
+@pytest.mark.parametrize(
+  ('split', 'kept', 'dropped'), [('train', 2241, 10), ('validation', 567, 3), ('test', 2365, 11)]
+)
+def test_arc_keeps_the_questions_with_four_choices(split, kept, dropped, real_data):
+  dataset = BY_NAME['arc_easy']
+  rows = list(_rows(dataset, split, real_data).map(dataset.example).as_numpy_iterator())
+  total = tfds.builder(dataset.source, data_dir=str(real_data / 'tfds')).info.splits[split].num_examples
+  assert (len(rows), total - len(rows)) == (kept, dropped)
+  assert all(len(row['options']) == 4 for row in rows)
+
+
+def test_arc_looks_the_key_up_by_letter_and_refuses_rows_without_it():
+  def row(letters, key):
+    texts = [f'choice {letter}' for letter in letters]
+    return {
+      'question': tf.constant('Why?'),
+      'choices': {'text': tf.constant(texts), 'label': tf.constant(letters, tf.int64)},
+      'answerKey': tf.constant(key, tf.int64),
+    }
+
+  dataset = BY_NAME['arc_easy']
+  assert dataset.example(row([3, 1, 0, 2], 0))['answer'].numpy() == b'choice 0'
+  assert [
+    bool(dataset.keep(row(*arguments))) for arguments in (([0, 1, 2, 3], 3), ([0, 1, 2, 3], 4), ([0, 1, 2], 2))
+  ] == [
+    True,
+    False,
+    False,
+  ]
+
+
+def test_copa_answers_with_the_labelled_choice(real_data):
+  rows = _rows(BY_NAME['copa'], 'validation', real_data)
+  for row, example in zip(rows, rows.map(BY_NAME['copa'].example), strict=True):
+    assert example['answer'] == row[f'choice{int(row["label"]) + 1}']
+    assert example['relation'].numpy() in (b'cause', b'effect')
+
+
+@pytest.mark.parametrize(
+  ('body', 'subject', 'kept'),
+  [('Hello.\n', 'Hi', True), (' \n\t', 'Hi', False), ('Hello.', '', False), ('a', '\n', False)],
+)
+def test_aeslc_leaves_out_mail_without_body_or_subject(body, subject, kept):
+  row = {'email_body': tf.constant(body), 'subject_line': tf.constant(subject)}
+  assert bool(BY_NAME['aeslc'].keep(row)) is kept
+
+
+def test_aeslc_mail_is_on_one_line():
+  row = {'email_body': tf.constant('Dear all,\n\n  see  you\tsoon. \n'), 'subject_line': tf.constant(' A\nmeeting\n')}
+  example = BY_NAME['aeslc'].example(row)
+  assert (example['body'].numpy(), example['answer'].numpy()) == (b'Dear all, see you soon.', b'A meeting')
+
+
+def test_common_gen_gives_every_reference_once(real_data):
+  dataset = BY_NAME['common_gen']
+  rows = _rows(dataset, 'validation', real_data)
+  for row, example in zip(rows, rows.map(dataset.example), strict=True):
+    references = [text.decode() for text in example['references'].numpy()]
+    assert set(references) == {text.decode().strip() for text in row['references'].numpy()}
+    assert len(references) == len(set(references))
+    assert references[0] == example['answer'].numpy().decode()
+    assert example['concepts'].numpy().count(b', ') == len(row['concepts']) - 1
+
+
+@every_dataset
+def test_roles_have_the_sizes_of_flan(dataset, real_data):
+  flan = {
+    'sst2': (30000, 200, 872), 'rte': (2290, 200, 277), 'cb': (200, 50, 56), 'trec': (5252, 200, 500),
+    'cola': (8351, 200, 1043), 'mrpc': (3468, 200, 408), 'copa': (350, 50, 100), 'arc_easy': (2051, 200, 2376),
+    'common_gen': (30000, 200, 993), 'aeslc': (14436, 200, 1906),
+  }  # fmt: skip
+  splits = tfds.builder(dataset.source, data_dir=str(real_data / 'tfds')).info.splits
+  ranges = resolve(dataset.splits, {name: split.num_examples for name, split in splits.items()}, dataset.name)
+  assert tuple(len(ranges[role]) for role in ('train', 'validation', 'test')) == flan[dataset.name]
