@@ -1,0 +1,1 @@
+"""Zero-shot evaluation: rank classification, generation metrics, held-out clusters, intervals, tables and reports."""

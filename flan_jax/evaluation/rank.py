@@ -1,0 +1,97 @@
+"""Rank classification: the model's answer is the option that it finds most likely after the prompt (FLAN, section 2.4).
+
+Nothing is generated, so that an answer is always one of the options. Rows of similar shape are scored together; the
+encoder runs once per row, whatever the number of options.
+"""
+
+import collections
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+from flan_jax.errors import UserError
+from flan_jax.evaluation.predictions import Prediction, from_row
+from flan_jax.models import bucketing
+
+if TYPE_CHECKING:
+  from flan_jax.data.rows import EvalRow
+
+Normalization = Literal['none', 'length']
+_NORMALIZATIONS = ('none', 'length')
+
+
+class OptionScorer(Protocol):
+  """What ranks options; `flan_jax.models.scorer.Scorer` is one."""
+
+  def options(
+    self, inputs: Sequence[np.ndarray], options: Sequence[Sequence[np.ndarray]]
+  ) -> Sequence[Float[np.ndarray, 'options']]:
+    """Returns the log-likelihood of every option after its row's inputs."""
+    ...
+
+
+def rank(
+  rows: Sequence['EvalRow'],
+  scorer: OptionScorer,
+  *,
+  normalization: Normalization = 'none',
+) -> list[Prediction]:
+  """Ranks the options of every row.
+
+  A tie of k options that holds the answer is worth 1/k, the expectation of a fair draw: with the first of them taken,
+  a model that cannot tell options apart would score whatever share of answers stands first.
+
+  Args:
+    rows: rows with options. Where the answer is none of them, the prediction's credit is None.
+    scorer: gives log-likelihoods, the higher the likelier.
+    normalization: 'length' divides each option's log-likelihood by its number of tokens, EOS included.
+
+  Returns:
+    One prediction per row, in their order.
+
+  Raises:
+    UserError: where a row has no options, or the normalization is unknown.
+    FloatingPointError: where the model gives a score that is not a number.
+  """
+  if normalization not in _NORMALIZATIONS:
+    raise UserError(f'Unknown score normalization {normalization!r}: it is one of {", ".join(_NORMALIZATIONS)}.')
+  for row in rows:
+    if not row.options:
+      raise UserError(f'Task {row.task!r} has no options at row {row.row_id!r}: evaluate it by generation.')
+  predictions: list[Prediction | None] = [None] * len(rows)
+  for places in _groups(rows):
+    batch = [rows[place] for place in places]
+    scores = scorer.options([row.inputs for row in batch], [row.option_tokens for row in batch])
+    for place, row, row_scores in zip(places, batch, scores, strict=True):
+      predictions[place] = _judge(row, np.asarray(row_scores, np.float64), normalization)
+  return [prediction for prediction in predictions if prediction is not None]
+
+
+def _groups(rows: Sequence['EvalRow']) -> list[list[int]]:
+  """Groups the places of rows whose options fill arrays of one shape; the scorer sees to the length of the inputs."""
+  groups: dict[tuple[int, int], list[int]] = collections.defaultdict(list)
+  for place, row in enumerate(rows):
+    longest = max(len(tokens) for tokens in row.option_tokens)
+    groups[bucketing.bucket_size(len(row.options), smallest=1), bucketing.bucket_size(longest)].append(place)
+  return [places for _, places in sorted(groups.items())]
+
+
+def _judge(row: 'EvalRow', scores: Float[np.ndarray, 'options'], normalization: Normalization) -> Prediction:
+  if not np.isfinite(scores).all():
+    raise FloatingPointError(f'the scores of {row.task} row {row.row_id} are not finite: {scores.tolist()}')
+  if normalization == 'length':
+    scores = scores / np.array([len(tokens) for tokens in row.option_tokens], np.float64)
+  best = np.flatnonzero(scores == scores.max())
+  # Two options may read the same; each of them is then the answer.
+  right = sum(row.options[index] == row.options[row.answer_index] for index in best)
+  return from_row(
+    row,
+    prediction=row.options[best[0]],
+    credit=None if row.answer_index < 0 else right / len(best),
+    options=list(row.options),
+    scores=[float(score) for score in scores],
+    answer_index=row.answer_index,
+    tied=len(best) > 1,
+  )
