@@ -13,11 +13,11 @@ from jaxtyping import Array, Float
 
 from flan_jax.models.config import T5Config
 
-QUERY_KEY_GAIN = 3.0
+QUERY_KEY_GAIN = 0.4
 VALUE_OUT_GAIN = 0.7
 NOISE = 0.1
 LOCAL_SLOPE = -0.5
-OWN_POSITION = -4.0
+OWN_POSITION = -8.0
 
 
 def attention_kernels(

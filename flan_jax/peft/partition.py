@@ -27,7 +27,8 @@ def path_name(path: Sequence[Any]) -> str:
 
 def named_variables(model: nnx.Module) -> dict[str, tuple[Path, nnx.Variable]]:
   """Every variable of a model by name, in a stable order, with its Flax path."""
-  found = {path_name(path): (tuple(path), variable) for path, variable in nnx.to_flat_state(nnx.state(model))}
+  flat: list[tuple[Any, Any]] = list(nnx.to_flat_state(nnx.state(model)))
+  found = {path_name(path): (tuple(path), variable) for path, variable in flat}
   return dict(sorted(found.items()))
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Array
 from orbax.checkpoint import checkpoint_managers
 
 from flan_jax.errors import UserError
-from flan_jax.training.digest import digests
+from flan_jax.peft.digest import digests
 from flan_jax.training.state import TrainState
 
 PREFIX = 'checkpoint'
@@ -236,7 +236,7 @@ def read_meta(folder: pathlib.Path) -> dict[str, Any]:
     raise CorruptCheckpoint(f'its description cannot be read ({error})') from error
 
 
-def read_arrays(folder: pathlib.Path, wanted: Mapping[str, jax.ShapeDtypeStruct],
+def read_arrays(folder: pathlib.Path, wanted: Mapping[str, Any],
                 names: Mapping[str, Any]) -> dict[str, Array]:
   """Reads some arrays of a checkpoint and checks their digests.
 
@@ -269,7 +269,7 @@ def read_arrays(folder: pathlib.Path, wanted: Mapping[str, jax.ShapeDtypeStruct]
   return dict(arrays)
 
 
-def _any_sharding(wanted: Mapping[str, jax.ShapeDtypeStruct]) -> Any:
+def _any_sharding(wanted: Mapping[str, Any]) -> Any:
   """A sharding that replicates a vector over the devices of the wanted arrays."""
   first = next(iter(wanted.values())).sharding
   if isinstance(first, jax.sharding.NamedSharding):

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import jax
 import numpy as np
+from flax import nnx
 
 from flan_jax.errors import UserError
 from flan_jax.peft.partition import Blueprint, make_blueprint
@@ -75,6 +76,6 @@ class LossEvaluator:
 
   def _compiled(self, model: Any) -> tuple[Blueprint, Any]:
     if self._step is None:
-      blueprint = make_blueprint(model, lambda path, variable: False)
+      blueprint = make_blueprint(model, nnx.Nothing())
       self._step = (blueprint, make_eval_step(blueprint, self._loss))
     return self._step

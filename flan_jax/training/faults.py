@@ -37,7 +37,8 @@ def save_fault(model_dir: str | pathlib.Path, step: int, metrics: Mapping[str, f
   """
   folder = pathlib.Path(model_dir) / f'nonfinite_{step}'
   folder.mkdir(parents=True, exist_ok=True)
-  np.savez(folder / 'batch.npz', **batch)
+  arrays: dict[str, Any] = dict(batch)
+  np.savez(folder / 'batch.npz', **arrays)
   np.savez(folder / 'state.npz', **jax.device_get(named_arrays(state)))
   fault = {'step': step, 'metrics': {name: repr(value) for name, value in metrics.items()}, 'examples': origins}
   write_text(folder / 'fault.json', json.dumps(fault, indent=2, default=str) + '\n')

@@ -38,7 +38,7 @@ def _saved_params(names: Mapping[str, Any]) -> dict[str, str]:
   return {name.split('/', 1)[1]: name for name in names if name.startswith(('trainable/', 'frozen/'))}
 
 
-def load_params(path: str | pathlib.Path, wanted: Mapping[str, jax.ShapeDtypeStruct],
+def load_params(path: str | pathlib.Path, wanted: Mapping[str, Any],
                 may_lack: frozenset[str] = frozenset()) -> dict[str, Array]:
   """Reads parameters by name from a checkpoint, without optimizer state or data position.
 

@@ -151,4 +151,5 @@ def from_optax(name: str, learning_rate: Rate = 1e-3, *, clip_norm: float | None
 
 def global_norm(tree: Any) -> jnp.ndarray:
   """The Euclidean norm of all leaves together, in float32."""
-  return optax.global_norm(tree).astype(jnp.float32)
+  squares = [jnp.sum(jnp.square(leaf.astype(jnp.float32))) for leaf in jax.tree.leaves(tree)]
+  return jnp.sqrt(jnp.sum(jnp.stack(squares)))

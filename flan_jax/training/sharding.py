@@ -13,9 +13,14 @@ from flan_jax.errors import UserError
 Rules = Sequence[tuple[str, str | None]]
 BATCH = 'batch'
 
-# What the logical 'embed' axis is split over, by (activation_partitioning_dims, parameter_partitioning_dims). Parameters
-# are all that we place by rule, so two parameter dimensions put 'embed' on the data axis (fully sharded parameters).
-_EMBED = {(1, 1): (), (2, 1): ('model',), (1, 2): ('data',), (2, 2): ('model', 'data')}
+# What the logical 'embed' axis is split over, by (activation_partitioning_dims, parameter_partitioning_dims). Only
+# parameters are placed by rule, so two parameter dimensions put 'embed' on the data axis (fully sharded parameters).
+_EMBED: dict[tuple[int, int], tuple[str, ...]] = {
+    (1, 1): (),
+    (2, 1): ('model',),
+    (1, 2): ('data',),
+    (2, 2): ('model', 'data'),
+}
 
 
 def standard_logical_axis_rules(activation_partitioning_dims: int = 1,
@@ -110,7 +115,7 @@ def like_params(tree: Any, shardings: Mapping[str, NamedSharding], shapes: Mappi
   """
 
   def place(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
-    key = path[-1].key if path and isinstance(path[-1], jax.tree_util.DictKey) else None
+    key = str(path[-1].key) if path and isinstance(path[-1], jax.tree_util.DictKey) else ''
     if key in shardings and tuple(shapes[key].shape) == tuple(leaf.shape):
       return shardings[key]
     return NamedSharding(mesh, PartitionSpec())

@@ -29,6 +29,7 @@ class StopSignals:
       signal.signal(number, handler)
 
   def _handle(self, number: int, frame: FrameType | None) -> None:
+    del frame
     if self.requested is not None:
       raise KeyboardInterrupt
     self.requested = signal.Signals(number).name

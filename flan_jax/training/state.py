@@ -98,11 +98,12 @@ def plan_state(make_model: MakeModel, method: Method, optimizer: Optimizer, part
   return StatePlan(blueprint, placed, jax.jit(init, out_shardings=shardings), mesh)
 
 
-def state_shardings(abstract: TrainState, blueprint: Blueprint, mesh: Mesh, rules: sharding.Rules) -> TrainState:
+def state_shardings(abstract: TrainState, blueprint: Blueprint, mesh: Mesh, rules: sharding.Rules) -> Any:
   """A TrainState of shardings for a TrainState of shapes."""
   shapes = blueprint.shapes()
-  params = sharding.param_shardings({name: blueprint.axes(name) for name in shapes}, shapes, mesh, rules)
-  whole = NamedSharding(mesh, PartitionSpec())
+  axes = {name: blueprint.axes(name) for name in shapes}
+  params: dict[str, Any] = dict(sharding.param_shardings(axes, shapes, mesh, rules))
+  whole: Any = NamedSharding(mesh, PartitionSpec())
   return TrainState(
       step=whole,
       trainable={name: params[name] for name in abstract.trainable},

@@ -113,7 +113,11 @@ def test_every_parameter_is_float32_and_names_its_axes():
     ({}, 'decoder/logits_dense/kernel', 'encoder/layers/0/mlp/wi/kernel'),
     ({'logits_via_embedding': True}, 'encoder/relpos_bias/rel_embedding', 'decoder/logits_dense/kernel'),
     ({'mlp_activations': ('relu',)}, 'encoder/layers/1/mlp/wi/kernel', 'encoder/layers/1/mlp/wi_0/kernel'),
-    ({'relative_bias_per_layer': True}, 'decoder/layers/1/relpos_bias/rel_embedding', 'decoder/relpos_bias/rel_embedding'),
+    (
+      {'relative_bias_per_layer': True},
+      'decoder/layers/1/relpos_bias/rel_embedding',
+      'decoder/relpos_bias/rel_embedding',
+    ),
   ],
 )
 def test_parameter_paths(changes, present, absent):
@@ -142,6 +146,9 @@ def test_mimetic_attention_starts_near_the_identity():
 
 
 def test_importing_the_models_brings_no_tensorflow():
-  code = 'import sys, flan_jax.models, flan_jax.interop.huggingface; print([m for m in sys.modules if m.split(".")[0] in ("tensorflow", "seqio")])'
+  code = (
+    'import sys, flan_jax.models, flan_jax.interop.huggingface; '
+    'print([name for name in sys.modules if name.split(".")[0] in ("tensorflow", "seqio")])'
+  )
   run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True, timeout=120)
   assert run.stdout.strip() == '[]'

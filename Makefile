@@ -1,0 +1,62 @@
+# Two commands for a stranger: `make quickstart` and `make test`. Each makes its own environment first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: quickstart test test-fast test-lowest lint types pytest wheel lock clean help
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+quickstart: $(VENV)/.run  ## set up and run the main job: tune, hold a cluster out, evaluate, adapt with LoRA
+	$(BIN)/python -m scripts.quickstart $(ARGS)
+
+test: $(VENV)/.test lint types pytest wheel  ## set up and run every check
+
+test-fast: $(VENV)/.test  ## the tests without those marked slow
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+pytest: $(VENV)/.test
+	$(BIN)/python -m pytest --cov=flan_jax --cov=tasks --cov-report=term:skip-covered --durations=15 $(ARGS)
+
+wheel: $(VENV)/.test  ## build the wheel, install it in a fresh environment, run one command from it
+	$(BIN)/python -m tests.check_wheel
+
+# The environments: a stamp file says which lock was installed, so that a second run has nothing to do.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.lock setup.py | $(BIN)/python
+	$(PIP) install --quiet --no-deps -r requirements.lock
+	$(PIP) install --quiet --no-deps --editable .
+	touch $@
+
+$(VENV)/.test: requirements-test.lock $(VENV)/.run
+	$(PIP) install --quiet -r requirements.lock -r requirements-test.lock
+	touch $@
+
+lock: | $(BIN)/python  ## resolve the newest versions that setup.py allows and pin them
+	$(PIP) install --quiet uv
+	$(BIN)/uv pip compile -q setup.py --python-version 3.11 --universal --no-header --no-annotate -o requirements.lock
+	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip compile -q setup.py --extra dev -c requirements.lock --python-version 3.11 \
+	  --no-header --no-annotate -o $(VENV)/all.txt
+	sed -e 's/+cpu$$//' -e '/^nvidia-/d' -e '/^triton==/d' -e '/^cuda-/d' $(VENV)/all.txt \
+	  | awk -F'==' 'NR==FNR {run[$$1]; next} !($$1 in run)' requirements.lock - > requirements-test.lock
+
+test-lowest:  ## run the fast tests on the lowest versions that setup.py allows
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet uv
+	.venv-lowest/bin/uv pip compile -q setup.py --extra test --python-version 3.11 --resolution lowest-direct -o .venv-lowest/lowest.txt
+	.venv-lowest/bin/python -m pip install --quiet -r .venv-lowest/lowest.txt
+	.venv-lowest/bin/python -m pip install --quiet --no-deps --editable .
+	.venv-lowest/bin/python -m pytest -m "not slow"
+
+clean:  ## remove environments and build products, keep runs
+	rm -rf $(VENV) .venv-lowest build dist *.egg-info

@@ -1,0 +1,187 @@
+"""Plots of results as PNG files: grouped bars with intervals and chance, and curves. No global matplotlib state."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import matplotlib.ticker
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from flan_jax.evaluation.results import Evaluation
+from flan_jax.evaluation.statistics import Estimate
+
+# Okabe and Ito's palette, told apart by colour-blind readers; its yellow is left out, being too pale on white.
+COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#595959')
+_INK, _FAINT = '#222222', '#DDDDDD'
+_WIDTH, _HEIGHT, _DPI = 7.2, 4.0, 160
+
+Bars = Mapping[str, Sequence[Estimate | None]]
+
+
+def grouped_bars(
+  path: str | pathlib.Path,
+  groups: Sequence[str],
+  series: Bars,
+  *,
+  chance: Sequence[float | None] | None = None,
+  title: str = '',
+  ylabel: str = 'accuracy (%)',
+) -> pathlib.Path:
+  """Draws a bar for each series in each group, with its interval as a whisker and chance as a dashed line.
+
+  Args:
+    path: the PNG to write; its folder is made where it is missing.
+    groups: names along the axis, such as clusters.
+    series: for each legend entry (a model) one estimate per group; None where there is none.
+    chance: the chance level of each group.
+    title: one line over the plot.
+    ylabel: what is measured, in percent.
+
+  Returns:
+    The path.
+
+  Raises:
+    ValueError: where a series or chance has another number of groups.
+  """
+  lengths = {len(groups), *(len(values) for values in series.values()), len(groups if chance is None else chance)}
+  if len(lengths) > 1 or not groups or not series:
+    raise ValueError(f'{len(groups)} groups need at least one series, and as many values in each series and in chance')
+  figure, axes = _canvas(title, ylabel, width=max(_WIDTH, 0.42 * len(groups) * (len(series) + 1)))
+  width = 0.8 / len(series)
+  for place, (label, values) in enumerate(series.items()):
+    offset = (place - (len(series) - 1) / 2) * width
+    _bars(axes, label, values, offset, width, COLORS[place % len(COLORS)], numbers=len(groups) * len(series) <= 16)
+  _chance_lines(axes, chance or [])
+  axes.set_xticks(range(len(groups)), [_wrapped(group) for group in groups])
+  axes.tick_params(axis='x', length=0)
+  axes.set_xlim(-0.55, len(groups) - 0.45)
+  axes.set_ylim(0, 105)
+  return _save(figure, axes, path, entries=len(series) + bool(chance))
+
+
+def curves(
+  path: str | pathlib.Path,
+  series: Mapping[str, Sequence[tuple[float, Estimate]]],
+  *,
+  chance: float | None = None,
+  title: str = '',
+  xlabel: str = '',
+  ylabel: str = 'accuracy (%)',
+) -> pathlib.Path:
+  """Draws a line for each series over (x, estimate) points, its intervals as a band, and chance as a dashed line.
+
+  Args:
+    path: the PNG to write.
+    series: points of each legend entry, such as accuracy over the number of training clusters.
+    chance: the common chance level.
+    title: one line over the plot.
+    xlabel: what runs along the axis.
+    ylabel: what is measured, in percent.
+
+  Returns:
+    The path.
+  """
+  figure, axes = _canvas(title, ylabel, width=_WIDTH)
+  for place, (label, points) in enumerate(series.items()):
+    color = COLORS[place % len(COLORS)]
+    x = [point for point, _ in points]
+    axes.plot(x, [estimate.value for _, estimate in points], marker='o', color=color, label=label)
+    if all(estimate.low is not None and estimate.high is not None for _, estimate in points):
+      low, high = [estimate.low for _, estimate in points], [estimate.high for _, estimate in points]
+      axes.fill_between(x, low, high, color=color, alpha=0.18, linewidth=0)  # type: ignore[arg-type]
+  if chance is not None:
+    axes.axhline(chance, color=_INK, linestyle=(0, (4, 3)), linewidth=1.2, label='chance')
+  axes.set_xlabel(xlabel)
+  axes.set_ylim(0, 105)
+  return _save(figure, axes, path, entries=len(series) + (chance is not None))
+
+
+def cluster_bars(path: str | pathlib.Path, evaluations: Sequence[Evaluation], title: str = '') -> pathlib.Path:
+  """Draws the macro average of every cluster, one bar per model."""
+  groups = list(dict.fromkeys(result.cluster for evaluation in evaluations for result in evaluation.clusters))
+  found = [{result.cluster: result for result in evaluation.clusters} for evaluation in evaluations]
+  series = {
+    evaluation.model: [results[group].mean if group in results else None for group in groups]
+    for evaluation, results in zip(evaluations, found, strict=True)
+  }
+  chance = [next((results[group].chance for results in found if group in results), None) for group in groups]
+  return grouped_bars(path, groups, series, chance=chance, title=title, ylabel='mean over datasets (%)')
+
+
+def paired_bars(path: str | pathlib.Path, evaluations: Sequence[Evaluation], title: str = '') -> pathlib.Path:
+  """Draws the mean of plain and opposite questions for every paired task, one bar per model."""
+  groups = list(dict.fromkeys(result.dataset for evaluation in evaluations for result in evaluation.paired))
+  found = [{result.dataset: result for result in evaluation.paired} for evaluation in evaluations]
+  series = {
+    evaluation.model: [
+      Estimate(results[group].mean, *results[group].interval, results[group].n) if group in results else None
+      for group in groups
+    ]
+    for evaluation, results in zip(evaluations, found, strict=True)
+  }
+  chance = [next((results[group].chance for results in found if group in results), None) for group in groups]
+  ylabel = 'mean of plain and opposite (%)'
+  return grouped_bars(path, groups, series, chance=chance, title=title, ylabel=ylabel)
+
+
+def _canvas(title: str, ylabel: str, width: float) -> tuple[Figure, Axes]:
+  figure = Figure(figsize=(min(width, 16.0), _HEIGHT), dpi=_DPI, layout='constrained')
+  FigureCanvasAgg(figure)
+  axes = figure.subplots()
+  axes.set_title(title, loc='left', color=_INK, fontsize=12, pad=12)
+  axes.set_ylabel(ylabel, color=_INK)
+  axes.yaxis.set_major_locator(matplotlib.ticker.MultipleLocator(20))
+  axes.grid(axis='y', color=_FAINT, linewidth=0.8)
+  axes.set_axisbelow(True)
+  for side in ('top', 'right', 'left'):
+    axes.spines[side].set_visible(False)
+  axes.tick_params(colors=_INK)
+  return figure, axes
+
+
+def _bars(
+  axes: Axes, label: str, values: Sequence[Estimate | None], offset: float, width: float, color: str, *, numbers: bool
+) -> None:
+  found = [(place + offset, value) for place, value in enumerate(values) if value is not None]
+  heights = [value.value for _, value in found]
+  axes.bar([x for x, _ in found], heights, 0.92 * width, color=color, label=label)
+  for x, estimate in found:
+    top = estimate.value
+    if estimate.low is not None and estimate.high is not None:
+      below, above = max(estimate.value - estimate.low, 0.0), max(estimate.high - estimate.value, 0.0)
+      axes.errorbar(x, estimate.value, [[below], [above]], color=_INK, linewidth=1.2, capsize=3)
+      top = max(top, estimate.high)
+    if numbers:
+      axes.annotate(
+        f'{estimate.value:.0f}', (x, top), (0, 2), textcoords='offset points', ha='center', fontsize=8, color=_INK
+      )
+
+
+def _chance_lines(axes: Axes, chance: Sequence[float | None]) -> None:
+  label: str | None = 'chance'
+  for place, level in enumerate(chance):
+    if level is not None:
+      axes.plot(
+        [place - 0.46, place + 0.46], [level, level], color=_INK, linestyle=(0, (4, 3)), linewidth=1.4, label=label
+      )
+      label = None
+
+
+def _wrapped(name: str, length: int = 14) -> str:
+  """Breaks a long name at underscores and spaces, so that ticks do not run into each other."""
+  lines = ['']
+  for word in name.replace('_', ' ').split(' '):
+    if lines[-1] and len(lines[-1]) + len(word) >= length:
+      lines.append('')
+    lines[-1] = f'{lines[-1]} {word}'.strip()
+  return '\n'.join(lines)
+
+
+def _save(figure: Figure, axes: Axes, path: str | pathlib.Path, entries: int) -> pathlib.Path:
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  if entries > 1:
+    figure.legend(*axes.get_legend_handles_labels(), loc='outside lower center', ncols=min(entries, 3), frameon=False)
+  figure.savefig(path)
+  return path

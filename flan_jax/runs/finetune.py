@@ -1,0 +1,107 @@
+"""Fine-tuning: a mixture, a model and a method become a trained run folder."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import seqio
+
+from flan_jax.data import iterator
+from flan_jax.models import T5Config
+from flan_jax.peft import Full, Method
+from flan_jax.runs import parts
+from flan_jax.training import loop, losses, sharding
+from flan_jax.training.evaluators import Evaluator, LossEvaluator
+from flan_jax.training.optimizers import Optimizer
+
+
+def finetune(
+  *,
+  model_dir: str,
+  mixture_or_task_name: str,
+  task_feature_lengths: Mapping[str, int],
+  train_steps: int,
+  model: T5Config,
+  vocabulary: seqio.Vocabulary,
+  optimizer: Optimizer,
+  batch_size: int = 128,
+  initial_checkpoint_path: str | None = None,
+  method: Method | None = None,
+  loss: losses.LossConfig | None = None,
+  mixture_or_task_module: str | Sequence[str] = parts.TASK_MODULES,
+  eval_tasks: Sequence[str] = (),
+  eval_period: int = 1000,
+  eval_examples: int = 200,
+  eval_steps: int = 0,
+  checkpoint_period: int = 1000,
+  keep: int = 3,
+  best_metric: str | None = None,
+  log_period: int = 50,
+  num_microbatches: int = 1,
+  partitioner: sharding.Partitioner | None = None,
+  pack: bool = True,
+  use_cached_tasks: bool = False,
+  random_seed: int = 0,
+  config_text: str | None = None,
+  show_progress: bool = True,
+  dry_run: bool = False,
+) -> loop.TrainResult | loop.DryRun:
+  """Trains a model on a task or mixture; run again, it continues where it stopped.
+
+  Args:
+    model_dir: the run folder (T5X's MODEL_DIR).
+    mixture_or_task_name: what to train on.
+    task_feature_lengths: lengths of `inputs` and `targets` in tokens.
+    train_steps: updates of this run; those behind the initial checkpoint do not count (unlike T5X).
+    model: the network.
+    vocabulary: of the tasks.
+    optimizer: see `training.optimizers`.
+    batch_size: packed rows of a step.
+    initial_checkpoint_path: run folder or checkpoint to start from; random weights where None.
+    method: what trains; everything where None.
+    loss: see `training.losses`.
+    mixture_or_task_module: modules to import, which register the tasks.
+    eval_tasks: tasks whose accuracy by rank classification is followed on validation rows.
+    eval_period: steps between evaluations.
+    eval_examples: validation rows of each of them.
+    eval_steps: batches of the mixture's validation split whose loss is followed; 0 for none.
+    checkpoint_period: steps between checkpoints.
+    keep: how many of the latest checkpoints stay.
+    best_metric: `rank/<task>/accuracy`, say: the best checkpoint by it stays too.
+    log_period: steps between looks at the metrics.
+    num_microbatches: gradient accumulation.
+    partitioner: devices.
+    pack: several examples to a row.
+    use_cached_tasks: read SeqIO's offline caches (T5X's default is True, ours False).
+    random_seed: of weights, dropout, order and templates (T5X's default is None, ours is fixed).
+    config_text: the operative configuration, for the run folder.
+    show_progress: a progress bar.
+    dry_run: build everything, run one step on shapes only.
+
+  Returns:
+    The result of training, or the plan of a dry run.
+  """
+  parts.use_tasks(mixture_or_task_module)
+  make_model = parts.model_maker(model, vocabulary)
+
+  def batches(split: str, seed: int) -> iterator.BatchIterator:
+    return iterator.batches(mixture_or_task_name, task_feature_lengths, batch_size, seed=seed, split=split, pack=pack,
+                            use_cached=use_cached_tasks)
+
+  stream = batches('train', random_seed)
+  shared = {'make_model': make_model, 'optimizer': optimizer, 'method': method or Full(), 'loss': loss,
+            'num_microbatches': num_microbatches, 'partitioner': partitioner, 'seed': random_seed}
+  if dry_run:
+    return loop.dry_run(batch=next(stream), **shared)
+  evaluators: list[Evaluator] = [
+    parts.RankEvaluator(task, period=eval_period, limit=eval_examples, lengths=task_feature_lengths)
+    for task in eval_tasks
+  ]
+  if eval_steps:
+    evaluators.append(LossEvaluator(f'training_eval/{mixture_or_task_name}', lambda: batches('validation', 0),
+                                    period=eval_period, eval_steps=eval_steps))
+  return loop.train(
+    model_dir=pathlib.Path(model_dir), batches=stream, train_steps=train_steps,
+    initial_checkpoint_path=initial_checkpoint_path, evaluators=evaluators, checkpoint_period=checkpoint_period,
+    log_period=log_period, keep=keep, best_metric=best_metric, config_text=config_text, show_progress=show_progress,
+    **shared,
+  )  # fmt: skip

@@ -1,0 +1,136 @@
+"""Inference: a checkpoint answers the lines of a file or the rows of a task, written as T5X writes them."""
+
+import json
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+import seqio
+
+from flan_jax.data.vocabulary import active_vocabulary
+from flan_jax.errors import UserError
+from flan_jax.models import Generator, T5Config
+from flan_jax.runs import parts
+from flan_jax.runs.judge import folder_for
+from flan_jax.training import initial
+
+
+def infer(
+  *,
+  checkpoint_path: str,
+  infer_output_dir: str,
+  model: T5Config,
+  vocabulary: seqio.Vocabulary,
+  input_file: str | None = None,
+  mixture_or_task_name: str | None = None,
+  mixture_or_task_module: str | Sequence[str] = parts.TASK_MODULES,
+  task_feature_lengths: Mapping[str, int] | None = None,
+  split: str = 'test',
+  examples: int | None = None,
+  method: str = 'greedy',
+  max_decode_len: int = 64,
+  num_beams: int = 4,
+  alpha: float = 0.6,
+  temperature: float = 1.0,
+  top_k: int = 0,
+  top_p: float = 1.0,
+  batch_size: int = 32,
+  random_seed: int = 0,
+  dry_run: bool = False,
+) -> list[pathlib.Path]:
+  """Writes `<name>-predict.jsonl-00000-of-00001`, one line for each input, and a `.COMPLETED` file beside it.
+
+  Args:
+    checkpoint_path: a run folder of ours or one of its checkpoints.
+    infer_output_dir: where predictions go.
+    model: the network.
+    vocabulary: of the model.
+    input_file: one prompt a line; or JSON lines with a field `inputs`, where the name ends in .jsonl.
+    mixture_or_task_name: answer the rows of this task instead.
+    mixture_or_task_module: modules that register tasks.
+    task_feature_lengths: inputs longer than `inputs` are cut, and counted.
+    split: which rows of the task.
+    examples: at most this many inputs.
+    method: 'greedy', 'sample' or 'beam'.
+    max_decode_len: tokens to write at most.
+    num_beams: of beam search.
+    alpha: of beam search's length penalty.
+    temperature: of sampling.
+    top_k: sample among this many best tokens; 0 for all.
+    top_p: sample among the tokens that hold this much probability.
+    batch_size: inputs decoded at once.
+    random_seed: of sampling and of template draws.
+    dry_run: read the inputs and check the checkpoint, write nothing.
+
+  Returns:
+    The files written.
+
+  Raises:
+    UserError: where there is no input, or both kinds.
+  """
+  parts.use_tasks(mixture_or_task_module)
+  make_model = parts.model_maker(model, vocabulary)
+  if (input_file is None) == (mixture_or_task_name is None):
+    raise UserError('Give either INPUT_FILE or MIXTURE_OR_TASK_NAME to infer on.')
+  if input_file is not None:
+    named = {pathlib.Path(input_file).stem: list(read_prompts(input_file))[:examples]}
+  else:
+    names = parts.evaluation_tasks(str(mixture_or_task_name))
+    tasks = parts.read_tasks(names, split, examples, task_feature_lengths, random_seed)
+    named = {name: [{'inputs': row.inputs_pretokenized, 'targets': row.targets_pretokenized, 'row_id': row.row_id}
+                    for row in rows] for name, rows in zip(names, tasks, strict=True)}
+  network = initial.restore_model(checkpoint_path, make_model)
+  if dry_run:
+    return []
+  folder = folder_for(infer_output_dir)
+  generator = Generator(
+    network, method=method, max_decode_len=max_decode_len, eos_id=vocabulary.eos_id, batch_size=batch_size,
+    num_beams=num_beams, alpha=alpha, temperature=temperature, top_k=top_k, top_p=top_p, seed=random_seed,
+  )  # fmt: skip
+  limit = (task_feature_lengths or {}).get('inputs')
+  return [write_predictions(folder, name, answer(generator, prompts, limit)) for name, prompts in named.items()]
+
+
+def read_prompts(path: str) -> Iterator[dict[str, str]]:
+  """Yields {'inputs': text} for every line of a text file, or the objects of a .jsonl file.
+
+  Raises:
+    UserError: where the file cannot be read or a line is no object with `inputs`.
+  """
+  try:
+    lines = pathlib.Path(path).read_text(encoding='utf-8').splitlines()
+  except (OSError, UnicodeDecodeError) as error:
+    raise UserError(f'INPUT_FILE: cannot read {path!r} ({error}).') from error
+  for number, line in enumerate(lines, 1):
+    if not path.endswith('.jsonl'):
+      yield {'inputs': line}
+      continue
+    try:
+      record = json.loads(line)
+      yield {**record, 'inputs': str(record['inputs'])}
+    except (ValueError, KeyError, TypeError) as error:
+      raise UserError(f'{path}:{number}: expected a JSON object with a field "inputs".') from error
+
+
+def answer(
+  generator: Generator, prompts: Sequence[Mapping[str, str]], limit: int | None
+) -> Iterator[dict[str, object]]:
+  """Yields each prompt's record with its `prediction`; a prompt that was cut says so."""
+  vocabulary = active_vocabulary()
+  tokens = [vocabulary.encode(prompt['inputs']) for prompt in prompts]
+  cut = [limit is not None and len(row) > limit - 1 for row in tokens]
+  rows = [np.array([*row[: limit and limit - 1], vocabulary.eos_id], np.int32) for row in tokens]
+  for prompt, continuation, was_cut in zip(prompts, generator(rows), cut, strict=True):
+    yield {**prompt, 'prediction': vocabulary.decode(continuation), **({'inputs_truncated': True} if was_cut else {})}
+
+
+def write_predictions(folder: pathlib.Path, name: str, records: Iterable[Mapping[str, object]]) -> pathlib.Path:
+  """Writes one JSON line a record under T5X's name, whole or not at all, then the mark of completion."""
+  path = folder / f'{name}-predict.jsonl-00000-of-00001'
+  partial = path.with_name(path.name + '.partial')
+  with partial.open('w', encoding='utf-8') as file:
+    for record in records:
+      file.write(json.dumps(record, ensure_ascii=False) + '\n')
+  partial.replace(path)
+  (folder / f'{name}-predict.jsonl.COMPLETED').touch()
+  return path

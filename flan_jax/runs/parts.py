@@ -1,0 +1,103 @@
+"""What several runs need: a vocabulary in force, task modules imported, a model that fits, evaluation rows."""
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+
+import seqio
+from flax import nnx
+
+from flan_jax.data import registry
+from flan_jax.data.rows import EvalRow, rows
+from flan_jax.data.vocabulary import use_vocabulary
+from flan_jax.errors import UserError
+from flan_jax.models import T5, Scorer, T5Config
+
+TASK_MODULES = ('tasks.flan2021', 'tasks.quickstart')
+
+
+def use_tasks(modules: str | Sequence[str] = TASK_MODULES) -> None:
+  """Imports the modules that register tasks.
+
+  Raises:
+    UserError: where there is no such module.
+  """
+  for module in (modules,) if isinstance(modules, str) else modules:
+    try:
+      importlib.import_module(module)
+    except ModuleNotFoundError as error:
+      raise UserError(f'MIXTURE_OR_TASK_MODULE: cannot import {module!r} ({error}).') from error
+
+
+def model_maker(config: T5Config, vocabulary: seqio.Vocabulary) -> Callable[[nnx.Rngs], T5]:
+  """Puts a vocabulary in force and returns the constructor of the model for it.
+
+  Raises:
+    UserError: where the vocabulary has more ids than the model has embeddings.
+  """
+  use_vocabulary(vocabulary)
+  if vocabulary.vocab_size > config.vocab_size:
+    raise UserError(
+      f'The vocabulary has {vocabulary.vocab_size} ids and the model embeds {config.vocab_size}: '
+      f'set models.T5Config.vocab_size to at least {vocabulary.vocab_size}.'
+    )
+  return lambda rngs: T5(config, rngs=rngs)
+
+
+def evaluation_tasks(name: str) -> list[str]:
+  """Returns the single-template tasks behind a name: a mixture's or dataset's answerable templates, or one task."""
+  found = []
+  for task in registry.tasks_of(name):
+    info = registry.task_info(task)
+    if info.prompting == 'instructions' and len(info.templates) > 1:
+      found += [f'{info.dataset.name}.template_{index}' for index in info.dataset.answerable]
+    else:
+      found.append(task)
+  return found
+
+
+def read_tasks(
+  names: Sequence[str], split: str, limit: int | None, lengths: Mapping[str, int] | None, seed: int = 0
+) -> list[list[EvalRow]]:
+  """Reads the rows of tasks; every template of a dataset is asked about the same rows."""
+  return [rows(name, split, limit, seed, lengths) for name in names]
+
+
+class RankEvaluator:
+  """Accuracy by rank classification beside training, each row under a template of its own (see `training.evaluators`).
+
+  Attributes:
+    name: `rank/<task>`.
+    period: in steps.
+  """
+
+  def __init__(self, task: str, *, period: int, split: str = 'validation', limit: int | None = 200,
+               lengths: Mapping[str, int] | None = None, batch_size: int = 64):
+    """Reads the rows once.
+
+    Args:
+      task: a task whose rows have options.
+      period: in steps.
+      split: which rows.
+      limit: at most this many.
+      lengths: token limits.
+      batch_size: rows scored at once.
+
+    Raises:
+      UserError: where no row has options and an answer among them.
+    """
+    self.name, self.period, self._batch_size = f'rank/{task}', period, batch_size
+    found = rows(task, split, limit, 0, lengths)
+    self._rows = [row for row in found if row.answer_index >= 0 and not row.inverted]
+    if not self._rows:
+      raise UserError(f'{task!r} has no {split} row with options and an answer among them: it cannot be ranked.')
+    self._scorer: Scorer | None = None
+
+  def __call__(self, step: int, model: T5) -> dict[str, float]:
+    """Returns accuracy (percent) and the number of rows behind it."""
+    del step
+    if self._scorer is None:
+      self._scorer = Scorer(model, batch_size=self._batch_size)
+    self._scorer.update(model)
+    scores = self._scorer.options([row.inputs for row in self._rows], [row.option_tokens for row in self._rows])
+    right = sum(int(score.argmax()) == row.answer_index for score, row in zip(scores, self._rows, strict=True))
+    return {'accuracy': 100.0 * right / len(self._rows), 'rows': float(len(self._rows))}
