@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import inspect
 import os
 import sys
 import warnings
@@ -64,6 +65,29 @@ def load_gin(args: argparse.Namespace) -> None:
     files = [args.default_file, *files]
   search_paths = [path for path in args.gin_search_paths.split(',') if path]
   gin_files.load(gin_files.Sources(files, args.gin_bindings, search_paths), configurables.register())
+
+
+def call(configurable: str, args: argparse.Namespace) -> Any:
+  """Calls a run with its gin bindings and the operative configuration as text.
+
+  Raises:
+    UserError: where a required parameter has no value.
+  """
+  import gin
+
+  function = gin.get_configurable(configurable)
+  extra: dict[str, Any] = {'dry_run': True} if args.dry_run else {}
+  if 'config_text' in inspect.signature(function).parameters:
+    extra['config_text'] = gin.config_str()
+  try:
+    result = function(**extra)
+  except TypeError as error:
+    if 'required' in str(error) and 'argument' in str(error):
+      raise UserError(f'{configurable}: {str(error).splitlines()[0]}') from error
+    raise
+  if args.dry_run:
+    print(getattr(result, 'table', None) or 'dry run: everything was built')
+  return result
 
 
 def use_data_dirs(args: argparse.Namespace) -> None:

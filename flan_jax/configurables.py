@@ -39,7 +39,7 @@ _MEMBERS: dict[str, tuple[Callable[..., Any], ...]] = {
   'seqio': (seqio.SentencePieceVocabulary, seqio.ByteVocabulary),
   'data': (vocabulary.padded_size,),
   'quickstart': (quickstart_vocabulary,),
-  'runs': (finetune.finetune, evaluate.evaluate, infer.infer, zero_shot.zero_shot),
+  'runs': (finetune.finetune, evaluate.evaluate, infer.infer, zero_shot.zero_shot, zero_shot.Stage),
 }  # fmt: skip
 
 

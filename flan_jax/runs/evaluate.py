@@ -1,0 +1,80 @@
+"""Evaluation of one checkpoint: every template of every task named, averages, tables, a picture and a report."""
+
+from collections.abc import Mapping, Sequence
+
+import rich
+import seqio
+
+from flan_jax.evaluation import plots, report, results, tables
+from flan_jax.evaluation.results import Evaluation
+from flan_jax.models import T5Config
+from flan_jax.runs import parts
+from flan_jax.runs.judge import Judge, Questions, folder_for
+from flan_jax.training import initial
+
+
+def evaluate(
+  *,
+  checkpoint_path: str,
+  eval_output_dir: str,
+  mixture_or_task_name: str | Sequence[str],
+  model: T5Config,
+  vocabulary: seqio.Vocabulary,
+  mixture_or_task_module: str | Sequence[str] = parts.TASK_MODULES,
+  task_feature_lengths: Mapping[str, int] | None = None,
+  split: str = 'test',
+  examples: int | None = None,
+  method: str = 'auto',
+  normalization: str = 'none',
+  batch_size: int = 64,
+  max_decode_len: int = 64,
+  random_seed: int = 0,
+  config_text: str = '',
+  dry_run: bool = False,
+) -> Evaluation | None:
+  """Scores a checkpoint by rank classification where rows have options, by generation elsewhere.
+
+  Args:
+    checkpoint_path: a run folder of ours or one of its checkpoints.
+    eval_output_dir: gets results.json, predictions/, clusters.png and report.html.
+    mixture_or_task_name: a task, a dataset, a mixture, or several; a dataset means all its answerable templates.
+    model: the network.
+    vocabulary: of the model.
+    mixture_or_task_module: modules that register tasks.
+    task_feature_lengths: token limits; None cuts nothing.
+    split: which rows.
+    examples: at most this many rows of each task.
+    method: 'auto', 'rank' or 'generate'.
+    normalization: of the options' log-likelihoods, 'none' or 'length'.
+    batch_size: rows at once.
+    max_decode_len: tokens that generation may write.
+    random_seed: of template draws and of the bootstrap.
+    config_text: the operative configuration, for the report.
+    dry_run: read the checkpoint and the rows, score nothing.
+
+  Returns:
+    The evaluation; None for a dry run.
+  """
+  parts.use_tasks(mixture_or_task_module)
+  make_model = parts.model_maker(model, vocabulary)
+  named = [mixture_or_task_name] if isinstance(mixture_or_task_name, str) else mixture_or_task_name
+  tasks = [task for name in named for task in parts.evaluation_tasks(name)]
+  network = initial.restore_model(checkpoint_path, make_model)
+  asked = Questions(split=split, examples=examples, lengths=task_feature_lengths, batch_size=batch_size, method=method,
+                    normalization=normalization, max_decode_len=max_decode_len, seed=random_seed)
+  if dry_run:
+    parts.read_tasks(tasks, split, 1, task_feature_lengths, random_seed)
+    return None
+  folder = folder_for(eval_output_dir)
+  evaluation = Judge(network, asked).evaluate(network, tasks, 'model', str(checkpoint_path))
+  results.write_results(folder / 'results.json', [evaluation])
+  results.write_predictions(folder / 'predictions', evaluation)
+  picture = plots.cluster_bars(folder / 'clusters.png', [evaluation], title=f'{split} accuracy by cluster')
+  shown = [tables.cluster_table([evaluation]), tables.dataset_table([evaluation]), tables.template_table(evaluation)]
+  report.write_report(folder / 'report.html', f'Evaluation of {checkpoint_path}', [
+    report.Section('Results', images=[(picture, 'Mean over templates and datasets, with 95 % intervals.')], tables=shown),
+    report.Section('Configuration', code=config_text),
+  ])  # fmt: skip
+  for table in shown[:2]:
+    rich.print(table.rich() if hasattr(table, 'rich') else table)
+  return evaluation

@@ -1,0 +1,192 @@
+"""The held-out protocol: train without a cluster, ask about it, and compare with what an honest reader would ask for."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import rich
+import seqio
+from flax import nnx
+
+from flan_jax.data import registry
+from flan_jax.errors import UserError
+from flan_jax.evaluation import paired, plots, report, results, tables
+from flan_jax.evaluation.results import Evaluation
+from flan_jax.models import T5, T5Config
+from flan_jax.peft import Method
+from flan_jax.runs import parts
+from flan_jax.runs.finetune import finetune
+from flan_jax.runs.judge import Judge, Questions, folder_for
+from flan_jax.training import initial, losses
+from flan_jax.training.optimizers import Optimizer
+
+WITHOUT = '.fields_only'
+LABELS = {
+  'tuned': 'instruction-tuned',
+  'removed': 'same weights, instruction removed',
+  'contrast': 'trained without instructions',
+  'untuned': 'untuned',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+  """One stretch of training.
+
+  Attributes:
+    train_steps: its updates.
+    optimizer: a new one for each stage.
+    mixture: what it trains on; None means all clusters but the held-out ones.
+    contrast_steps: updates of the same stage for the model without instructions, whose shorter prompts pack more
+      examples into a step; None means as many.
+  """
+
+  train_steps: int
+  optimizer: Optimizer
+  mixture: str | None = None
+  contrast_steps: int | None = None
+
+
+def zero_shot(
+  *,
+  model_dir: str,
+  family: str,
+  held_out: str,
+  stages: Sequence[Stage],
+  model: T5Config,
+  vocabulary: seqio.Vocabulary,
+  task_feature_lengths: Mapping[str, int],
+  batch_size: int = 128,
+  method: Method | None = None,
+  loss: losses.LossConfig | None = None,
+  initial_checkpoint_path: str | None = None,
+  contrast: bool = True,
+  pairs: Mapping[str, str] | None = None,
+  split: str = 'test',
+  examples: int | None = None,
+  mixture_or_task_module: str | Sequence[str] = parts.TASK_MODULES,
+  random_seed: int = 0,
+  config_text: str = '',
+  show_progress: bool = True,
+  dry_run: bool = False,
+) -> list[Evaluation]:
+  """Trains on all clusters but one (and those too close to it), then asks about the held-out ones.
+
+  Args:
+    model_dir: gets a run folder for each stage, results.json, predictions/, heldout.png and report.html.
+    family: e.g. 'flan2021' or 'quickstart'.
+    held_out: the cluster; those that the family's rules exclude with it are held out and reported too.
+    stages: of training, in order, each starting from the last one's weights.
+    model: the network.
+    vocabulary: of the tasks.
+    task_feature_lengths: lengths in tokens.
+    batch_size: packed rows of a step.
+    method: what trains; everything where None.
+    loss: see `training.losses`.
+    initial_checkpoint_path: where the first stage starts; random weights where None.
+    contrast: also train a model without instructions by the same stages, and judge it.
+    pairs: datasets and the datasets that ask the opposite about the same rows.
+    split: the held-out rows that are asked.
+    examples: at most this many rows of each task.
+    mixture_or_task_module: modules that register tasks.
+    random_seed: of everything.
+    config_text: the operative configuration, for the report.
+    show_progress: progress bars.
+    dry_run: plan the first stage and stop.
+
+  Returns:
+    The evaluations: tuned, instruction removed, trained without instructions (if asked for), untuned.
+  """
+  parts.use_tasks(mixture_or_task_module)
+  make_model = parts.model_maker(model, vocabulary)
+  members = registry.family(family)
+  if held_out not in members.clusters:
+    raise UserError(f'Family {family!r} has no cluster {held_out!r}: {", ".join(members.clusters)}.')
+  folder = folder_for(model_dir)
+  shared: dict[str, Any] = {
+    'model': model, 'vocabulary': vocabulary, 'task_feature_lengths': task_feature_lengths, 'batch_size': batch_size,
+    'method': method, 'loss': loss, 'mixture_or_task_module': mixture_or_task_module, 'random_seed': random_seed,
+    'show_progress': show_progress, 'config_text': config_text, 'checkpoint_period': 500, 'keep': 1,
+  }  # fmt: skip
+  mixture = f'{family}.without_{held_out}'
+  if dry_run:
+    first = stages[0]
+    finetune(model_dir=str(folder), mixture_or_task_name=first.mixture or mixture, train_steps=first.train_steps,
+             optimizer=first.optimizer, dry_run=True, **shared)
+    return []
+  weights = {'tuned': _train(folder / 'tuned', stages, mixture, '', initial_checkpoint_path, shared)}
+  if contrast:
+    weights['contrast'] = _train(folder / 'contrast', stages, mixture, WITHOUT, initial_checkpoint_path, shared)
+  models = {name: initial.restore_model(path, make_model) for name, path in weights.items()}
+  models['untuned'] = _start(make_model, initial_checkpoint_path, random_seed)
+  asked = Questions(split=split, examples=examples, lengths=task_feature_lengths, seed=random_seed)
+  trained = {dataset.name for dataset in members.without(held_out)}
+  heldout = [dataset for dataset in members.datasets if dataset.name not in trained]
+  evaluations = _judge(models, heldout, asked, weights, dict(pairs or {}))
+  _write(folder, evaluations, held_out, config_text)
+  return evaluations
+
+
+def _train(folder: pathlib.Path, stages: Sequence[Stage], mixture: str, suffix: str, start: str | None,
+           shared: Mapping[str, Any]) -> str:
+  """Trains all stages; each run folder that is finished already is found so and left alone."""
+  for number, stage in enumerate(stages, 1):
+    run = folder / f'stage_{number}'
+    steps = stage.contrast_steps if suffix and stage.contrast_steps else stage.train_steps
+    finetune(model_dir=str(run), mixture_or_task_name=(stage.mixture or mixture) + suffix, train_steps=steps,
+             optimizer=stage.optimizer, initial_checkpoint_path=start, **shared)
+    start = str(run)
+  return str(start)
+
+
+def _start(make_model: Any, path: str | None, seed: int) -> T5:
+  """The model before any tuning."""
+  if path is not None:
+    return initial.restore_model(path, make_model)
+  return make_model(nnx.Rngs(params=jax.random.key(seed)))
+
+
+def _judge(models: Mapping[str, T5], heldout: Sequence[Any], asked: Questions, weights: Mapping[str, str],
+           pairs: Mapping[str, str]) -> list[Evaluation]:
+  """Asks every model in its ways, and pairs the datasets that ask the opposite."""
+  instructed = [task for dataset in heldout for task in parts.evaluation_tasks(dataset.name)]
+  bare = [f'{dataset.name}{WITHOUT}' for dataset in heldout]
+  ways = {'tuned': ('tuned', instructed), 'removed': ('tuned', bare)}
+  if 'contrast' in models:
+    ways['contrast'] = ('contrast', bare)
+  ways['untuned'] = ('untuned', instructed)
+  judge = Judge(models['untuned'], asked)
+  found = []
+  for label, (name, tasks) in ways.items():
+    evaluation = judge.evaluate(models[name], tasks, LABELS[label], weights.get(name, ''))
+    by_dataset: dict[str, list] = {}
+    for template in evaluation.templates:
+      by_dataset.setdefault(template.dataset, []).append(template)
+    measured = [paired.paired_accuracy(by_dataset[plain], by_dataset[opposite], seed=asked.seed)
+                for plain, opposite in pairs.items() if plain in by_dataset and opposite in by_dataset]
+    found.append(dataclasses.replace(evaluation, paired=measured))
+  return found
+
+
+def _write(folder: pathlib.Path, evaluations: list[Evaluation], held_out: str, config_text: str) -> None:
+  """Writes numbers, predictions, the picture and the report, and prints the tables."""
+  results.write_results(folder / 'results.json', evaluations)
+  for evaluation in evaluations:
+    results.write_predictions(folder / 'predictions', evaluation)
+  measured = any(evaluation.paired for evaluation in evaluations)
+  draw = plots.paired_bars if measured else plots.cluster_bars
+  picture = draw(folder / 'heldout.png', evaluations, title=f'Held out: {held_out}')
+  shown = ([tables.paired_table(evaluations)] if measured else []) + [tables.cluster_table(evaluations),
+                                                                      tables.dataset_table(evaluations)]
+  report.write_report(folder / 'report.html', f'Zero-shot on {held_out}', [
+    report.Section('What was asked', paragraphs=[
+      f'The cluster {held_out!r}, and those that its exclusion rules name, took no part in training.',
+      'Where a question is also asked the opposite way, the mean of both halves is the measure: a model that ignores '
+      'the instruction gives the same answer twice and ends at chance, however well it does on one half.',
+    ], images=[(picture, 'Accuracy with 95 % bootstrap intervals; the dashed line is chance.')], tables=shown),
+    report.Section('Configuration', code=config_text),
+  ])  # fmt: skip
+  for table in shown:
+    rich.print(tables.rich_table(table) if hasattr(tables, 'rich_table') else table.rich())

@@ -1,0 +1,1 @@
+"""Gin files by name: models/, peft/, mixtures/, runs/, experiments/."""

@@ -1,0 +1,1 @@
+"""Thin mains over the library: `python -m scripts.train --help`."""

@@ -1,0 +1,25 @@
+"""Answers the lines of a text file (or of a .jsonl file, or the rows of a task) with a checkpoint.
+
+  python -m scripts.infer --gin_file=models/t5_1_1_tiny.gin --gin.CHECKPOINT_PATH=/tmp/run \\
+      --gin.INPUT_FILE=prompts.txt --gin.INFER_OUTPUT_DIR=/tmp/run/infer
+"""
+
+import sys
+from collections.abc import Sequence
+
+from flan_jax import cli
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs the script and returns its exit code."""
+  args = cli.parse_args(cli.parser(__doc__, 'runs/infer.gin'), argv)
+
+  def body() -> None:
+    cli.load_gin(args)
+    cli.call('runs.infer', args)
+
+  return cli.run(body)
+
+
+if __name__ == '__main__':
+  sys.exit(main())

@@ -1,0 +1,25 @@
+"""Fine-tunes a T5 on a SeqIO task or mixture; run again, it continues where it stopped.
+
+  python -m scripts.train --gin_file=models/t5_1_1_tiny.gin --gin.MIXTURE_OR_TASK_NAME=sst2 \\
+      --gin.TRAIN_STEPS=300 --gin.MODEL_DIR=/tmp/run --tfds_data_dir=DIR
+"""
+
+import sys
+from collections.abc import Sequence
+
+from flan_jax import cli
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs the script and returns its exit code."""
+  args = cli.parse_args(cli.parser(__doc__, 'runs/finetune.gin'), argv)
+
+  def body() -> None:
+    cli.load_gin(args)
+    cli.call('runs.finetune', args)
+
+  return cli.run(body)
+
+
+if __name__ == '__main__':
+  sys.exit(main())

@@ -1,0 +1,24 @@
+"""Trains on all clusters but one and judges the model on the one it never saw.
+
+  python -m scripts.zero_shot --gin_file=experiments/quickstart.gin --gin.MODEL_DIR=/tmp/zero_shot
+"""
+
+import sys
+from collections.abc import Sequence
+
+from flan_jax import cli
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs the script and returns its exit code."""
+  args = cli.parse_args(cli.parser(__doc__, 'runs/zero_shot.gin'), argv)
+
+  def body() -> None:
+    cli.load_gin(args)
+    cli.call('runs.zero_shot', args)
+
+  return cli.run(body)
+
+
+if __name__ == '__main__':
+  sys.exit(main())
