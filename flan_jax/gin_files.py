@@ -122,7 +122,7 @@ def find(filename: str, search_paths: Sequence[str] = ()) -> pathlib.Path:
   Raises:
     UserError: where it is nowhere; the message suggests the nearest packaged names.
   """
-  for folder in ('', *search_paths, PACKAGED):
+  for folder in ('', *search_paths, str(PACKAGED)):
     path = pathlib.Path(folder) / filename
     if path.is_file():
       return path

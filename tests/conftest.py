@@ -1,4 +1,4 @@
-"""Strict JAX for every test: rank promotion raises, dtype promotion is strict, eight CPU devices, warnings are errors."""
+"""Strict JAX for every test: rank promotion raises, strict dtype promotion, eight CPU devices, warnings are errors."""
 
 import os
 import pathlib

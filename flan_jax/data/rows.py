@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def rows(
   return [_row(info, example) for example in dataset.as_numpy_iterator()]
 
 
-def _row(info: registry.TaskInfo, example: Mapping[str, np.ndarray]) -> EvalRow:
+def _row(info: registry.TaskInfo, example: Mapping[str, Any]) -> EvalRow:
   vocabulary = active_vocabulary()
   options = [option.decode() for option in example['options']]
   answer = example['answer'].decode()

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import rich
 import seqio
 
-from flan_jax.evaluation import plots, report, results, tables
+from flan_jax.evaluation import plots, protocol, report, results, tables
+from flan_jax.evaluation.rank import Normalization
 from flan_jax.evaluation.results import Evaluation
 from flan_jax.models import T5Config
 from flan_jax.runs import parts
@@ -24,8 +25,8 @@ def evaluate(
   task_feature_lengths: Mapping[str, int] | None = None,
   split: str = 'test',
   examples: int | None = None,
-  method: str = 'auto',
-  normalization: str = 'none',
+  method: protocol.Method = 'auto',
+  normalization: Normalization = 'none',
   batch_size: int = 64,
   max_decode_len: int = 64,
   random_seed: int = 0,
@@ -70,11 +71,12 @@ def evaluate(
   results.write_results(folder / 'results.json', [evaluation])
   results.write_predictions(folder / 'predictions', evaluation)
   picture = plots.cluster_bars(folder / 'clusters.png', [evaluation], title=f'{split} accuracy by cluster')
-  shown = [tables.cluster_table([evaluation]), tables.dataset_table([evaluation]), tables.template_table(evaluation)]
+  by_cluster, by_dataset = tables.cluster_table([evaluation]), tables.dataset_table([evaluation])
+  shown = [by_cluster, by_dataset, tables.template_table(evaluation)]
   report.write_report(folder / 'report.html', f'Evaluation of {checkpoint_path}', [
-    report.Section('Results', images=[(picture, 'Mean over templates and datasets, with 95 % intervals.')], tables=shown),
+    report.Section('Results', images=[(picture, 'Means over templates and datasets, 95 % intervals.')], tables=shown),
     report.Section('Configuration', code=config_text),
   ])  # fmt: skip
   for table in shown[:2]:
-    rich.print(table.rich() if hasattr(table, 'rich') else table)
+    rich.print(table.to_rich())
   return evaluation

@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import seqio
 
@@ -88,7 +89,7 @@ def finetune(
                             use_cached=use_cached_tasks)
 
   stream = batches('train', random_seed)
-  shared = {'make_model': make_model, 'optimizer': optimizer, 'method': method or Full(), 'loss': loss,
+  shared: dict[str, Any] = {'make_model': make_model, 'optimizer': optimizer, 'method': method or Full(), 'loss': loss,
             'num_microbatches': num_microbatches, 'partitioner': partitioner, 'seed': random_seed}
   if dry_run:
     return loop.dry_run(batch=next(stream), **shared)

@@ -8,6 +8,7 @@ from flan_jax.data import registry
 from flan_jax.data.vocabulary import active_vocabulary
 from flan_jax.errors import UserError
 from flan_jax.evaluation import protocol
+from flan_jax.evaluation.rank import Normalization
 from flan_jax.evaluation.results import Evaluation
 from flan_jax.models import T5, Generator, Scorer
 from flan_jax.runs import parts
@@ -32,9 +33,9 @@ class Questions:
   examples: int | None = None
   lengths: Mapping[str, int] | None = None
   batch_size: int = 64
-  normalization: str = 'none'
+  normalization: Normalization = 'none'
   max_decode_len: int = 64
-  method: str = 'auto'
+  method: protocol.Method = 'auto'
   seed: int = 0
 
 

@@ -1,4 +1,4 @@
-"""The held-out protocol: train without a cluster, ask about it, and compare with what an honest reader would ask for."""
+"""The held-out protocol: train without a cluster, ask about it, and compare with what an honest reader asks for."""
 
 import dataclasses
 import pathlib
@@ -189,4 +189,4 @@ def _write(folder: pathlib.Path, evaluations: list[Evaluation], held_out: str, c
     report.Section('Configuration', code=config_text),
   ])  # fmt: skip
   for table in shown:
-    rich.print(tables.rich_table(table) if hasattr(tables, 'rich_table') else table.rich())
+    rich.print(table.to_rich())

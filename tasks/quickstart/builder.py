@@ -86,7 +86,8 @@ def prepare(data_dir: str | pathlib.Path | None = None) -> dict[str, str]:
     if made[config] != expected.get(config):
       raise UserError(
         f'{builder.info.full_name} in {builder.data_path} does not hold the rows of version '
-        f'{VERSION} (SHA-256 {made[config][:12]}..., expected {str(expected.get(config))[:12]}...): this Python draws other random numbers.'
+        f'{VERSION} (SHA-256 {made[config][:12]}..., expected {str(expected.get(config))[:12]}...): '
+        'this Python draws other random numbers.'
       )
   return made
 

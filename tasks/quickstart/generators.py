@@ -122,6 +122,7 @@ def kind(draw: random.Random) -> Row:
 def synonym(draw: random.Random) -> Row:
   """Two words that mean the same, or opposite words, or two that have nothing to do with each other."""
   yes = draw.random() < 0.5
+  pair: tuple[str, ...]
   if yes:
     pair = draw.choice(lexicon.SYNONYMS)
   elif draw.random() < 0.6:
