@@ -45,7 +45,7 @@ class Dataset:
   keep: Callable[[Row], tf.Tensor] | None = None
   metrics: tuple[str, ...] = ('accuracy',)
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not self.templates:
       raise UserError(f'Dataset {self.name!r} has no templates.')
     if ':' not in self.source:

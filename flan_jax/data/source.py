@@ -64,7 +64,14 @@ class TfdsRows(seqio.TfdsDataSource):
       )
     return found
 
-  def get_dataset(self, split: str = 'train', shuffle: bool = True, seed: int | None = None, shard_info=None, **_):
+  def get_dataset(  # type: ignore[override]
+    self,
+    split: str = 'train',
+    shuffle: bool = True,
+    seed: int | None = None,
+    shard_info: seqio.ShardInfo | None = None,
+    **_: object,
+  ) -> tf.data.Dataset:
     """Returns the rows of a role as a `tf.data.Dataset`, each with its `tfds_id`; see `seqio.DataSource`."""
     config = tfds.ReadConfig(
       add_tfds_id=True,

@@ -28,7 +28,7 @@ class Template:
   targets: str = '{answer}'
   option_style: str = options.DEFAULT_STYLE
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     options.check_style(self.option_style)
     for text in (self.inputs, self.targets):
       parse(text)

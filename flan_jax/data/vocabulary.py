@@ -31,7 +31,7 @@ def active_vocabulary() -> seqio.Vocabulary:
 class ActiveVocabulary(seqio.Vocabulary):
   """Stands for whatever vocabulary the run chooses, so that registering tasks opens no file."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     super().__init__(extra_ids=0)
 
   @property

@@ -43,6 +43,8 @@ def reference(config, kind):
     )
   ).eval()
   if not config.logits_via_embedding:
+    # A config of transformers 5 says tied whatever it was given, and umT5 scales its logits by that word.
+    model.config.tie_word_embeddings = False
     model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight) * config.emb_dim**-0.5)
     assert model.lm_head.weight is not model.shared.weight
   with torch.no_grad():
