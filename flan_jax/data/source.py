@@ -64,7 +64,7 @@ class TfdsRows(seqio.TfdsDataSource):
       )
     return found
 
-  def get_dataset(  # type: ignore[override]
+  def get_dataset(
     self,
     split: str = 'train',
     shuffle: bool = True,
