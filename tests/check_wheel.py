@@ -18,9 +18,11 @@ def main() -> None:
     venv = pathlib.Path(folder) / 'venv'
     subprocess.run([sys.executable, '-m', 'venv', str(venv)], check=True)
     (site,) = venv.glob('lib/python*/site-packages')
-    (site / 'locked.pth').write_text('\n'.join(p for p in sys.path if p.endswith('site-packages')) + '\n')
+    packages = [path for path in sys.path if path.endswith('site-packages')]
+    (site / 'locked.pth').write_text('\n'.join(packages) + '\n')
     python = str(venv / 'bin' / 'python')
-    subprocess.run([python, '-m', 'pip', 'install', '--quiet', '--no-deps', '--force-reinstall', str(wheel)], check=True)
+    subprocess.run([python, '-m', 'pip', 'install', '--quiet', '--no-deps', '--force-reinstall', str(wheel)],
+                   check=True)
     where = subprocess.run([python, '-c', 'import flan_jax; print(flan_jax.__file__)'], check=True, cwd=folder,
                            capture_output=True, text=True).stdout.strip()
     if not where.startswith(str(venv)):
