@@ -164,7 +164,7 @@ def train(
       state, step = run.steps(state, start, step_fn, signals)
     finally:
       log.close()
-  saver.close()
+      saver.close()  # also after a fault: a checkpoint that is being written is finished, not left half done
   run.last_words(step, signals.requested)
   return TrainResult(step, plan, state, run.latest, signals.requested if step < train_steps else None)
 
