@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= auto
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: quickstart test test-fast test-lowest lint types pytest wheel lock clean help
+.PHONY: quickstart test test-slow test-lowest lint types pytest wheel lock clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -12,10 +13,10 @@ help:  ## list the targets
 quickstart: $(VENV)/.run  ## set up and run the main job: tune, hold a cluster out, evaluate, adapt with LoRA
 	$(BIN)/python -m scripts.quickstart $(ARGS)
 
-test: $(VENV)/.test lint types pytest wheel  ## set up and run every check
+test: $(VENV)/.test lint types pytest wheel  ## set up and run every check but the slow tests
 
-test-fast: $(VENV)/.test  ## the tests without those marked slow
-	$(BIN)/python -m pytest -m "not slow"
+test-slow: $(VENV)/.test  ## the tests marked slow: runs that are killed, runs that are minutes long
+	$(BIN)/python -m pytest -m slow --durations=15 $(ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -24,7 +25,8 @@ types: $(VENV)/.test
 	$(BIN)/mypy
 
 pytest: $(VENV)/.test
-	$(BIN)/python -m pytest --cov=flan_jax --cov=tasks --cov-report=term:skip-covered --durations=15 $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --cov=flan_jax --cov=tasks --cov-report=term:skip-covered \
+	  --durations=15 $(ARGS)
 
 wheel: $(VENV)/.test  ## build the wheel, install it in a fresh environment, run one command from it
 	$(BIN)/python -m tests.check_wheel

@@ -50,7 +50,8 @@ print('stopped by', result.interrupted, flush=True)
 
 
 def start(folder):
-  environment = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': '--xla_force_host_platform_device_count=8'}
+  # A killed process must not leave half an entry in the shared compilation cache: children read it and never write.
+  environment = {**os.environ, 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9'}
   return subprocess.Popen([sys.executable, '-c', CHILD, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True, env=environment)
 
@@ -168,7 +169,7 @@ def test_a_best_metric_that_is_not_measured_is_refused(tmp_path):
 
 def test_training_learns_to_copy(tmp_path):
   result = toy.run(tmp_path, 150, make_model=toy.make_plain_model, checkpoint_period=150, log_period=25,
-                   optimizer=optimizers.adamw(2e-2))
+                   optimizer=optimizers.adamw(1e-2))
   losses = [e['loss'] for e in metrics_log.read(tmp_path)]
   assert losses[-1] < 0.75 * losses[0]
   assert (tmp_path / 'model-info.txt').read_text() == str(result.table)

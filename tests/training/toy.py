@@ -4,7 +4,7 @@ import numpy as np
 
 from flan_jax.models.config import T5Config
 from flan_jax.models.t5 import T5
-from flan_jax.training import loop, optimizers
+from flan_jax.training import loop, optimizers, sharding
 
 CONFIG = T5Config(vocab_size=32, emb_dim=16, num_heads=2, head_dim=8, mlp_dim=32, num_encoder_layers=1,
                   num_decoder_layers=1, dropout_rate=0.1, logits_via_embedding=True, dtype='float32')
@@ -57,7 +57,7 @@ class CountingBatches:
 def run(folder, train_steps, **changes):
   options = {'model_dir': folder, 'make_model': make_model, 'batches': CountingBatches(),
              'optimizer': optimizers.adamw(1e-2), 'train_steps': train_steps, 'log_period': 5, 'checkpoint_period': 5,
-             'show_progress': False}
+             'show_progress': False, 'partitioner': sharding.Partitioner(num_devices=1)}
   return loop.train(**{**options, **changes})
 
 
