@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import zlib
 from collections.abc import Mapping, Sequence
 
 import seqio
@@ -42,6 +43,7 @@ class Family:
   name: str
   datasets: tuple[Dataset, ...]
   exclusions: Mapping[str, tuple[str, ...]]
+  max_rate: int = MAX_RATE
 
   @functools.cached_property
   def clusters(self) -> dict[str, tuple[Dataset, ...]]:
@@ -88,7 +90,7 @@ def register_family(
     UserError: where a name is taken.
   """
   members = tuple(dataset for dataset in datasets if dataset.name not in evaluation_only)
-  family = Family(name, members, dict(exclusions or {}))
+  family = Family(name, members, dict(exclusions or {}), max_rate)
   for dataset in datasets:
     _register_tasks(name, dataset)
   for prompting, suffix in _SUFFIX.items():
@@ -130,6 +132,31 @@ def _register_mixture(name: str, datasets: Sequence[Dataset], prompting: str, ma
   if datasets:
     tasks = [f'{dataset.name}{_SUFFIX[prompting]}' for dataset in datasets]
     seqio.MixtureRegistry.add(name, tasks, default_rate=functools.partial(_rate, maximum=max_rate))
+
+
+def mixture_of(names: Sequence[str], max_rate: int = MAX_RATE) -> str:
+  """Mixes registered tasks that no registered mixture stands for, and returns the mixture's name.
+
+  Args:
+    names: tasks, or mixtures, which stand for their tasks.
+    max_rate: the cap on a task's share, see `register_family`.
+
+  Returns:
+    The name, the same for the same tasks; of a single task or mixture its own.
+
+  Raises:
+    UserError: for an unknown name, or without any.
+  """
+  if not names:
+    raise UserError('A mixture needs at least one task.')
+  if len(names) == 1:
+    return get_mixture_or_task(names[0]).name
+  tasks = sorted({task for name in names for task in tasks_of(name)})
+  digest = zlib.crc32(' '.join([*tasks, str(max_rate)]).encode())
+  name = f'mixture_of_{len(tasks)}_{digest:08x}'
+  if name not in seqio.MixtureRegistry.names():
+    seqio.MixtureRegistry.add(name, tasks, default_rate=functools.partial(_rate, maximum=max_rate))
+  return name
 
 
 def _rate(task: seqio.Task, maximum: int) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 import seqio
 
-from flan_jax.data import iterator
+from flan_jax.data import iterator, registry
 from flan_jax.models import T5Config
 from flan_jax.peft import Full, Method
 from flan_jax.runs import parts
@@ -18,7 +18,7 @@ from flan_jax.training.optimizers import Optimizer
 def finetune(
   *,
   model_dir: str,
-  mixture_or_task_name: str,
+  mixture_or_task_name: str | Sequence[str],
   task_feature_lengths: Mapping[str, int],
   train_steps: int,
   model: T5Config,
@@ -50,7 +50,7 @@ def finetune(
 
   Args:
     model_dir: the run folder (T5X's MODEL_DIR).
-    mixture_or_task_name: what to train on.
+    mixture_or_task_name: what to train on: a task, a mixture, or several, which are mixed examples-proportionally.
     task_feature_lengths: lengths of `inputs` and `targets` in tokens.
     train_steps: updates of this run; those behind the initial checkpoint do not count (unlike T5X).
     model: the network.
@@ -83,9 +83,11 @@ def finetune(
   """
   parts.use_tasks(mixture_or_task_module)
   make_model = parts.model_maker(model, vocabulary)
+  named = [mixture_or_task_name] if isinstance(mixture_or_task_name, str) else mixture_or_task_name
+  mixture = registry.mixture_of(named)
 
   def batches(split: str, seed: int) -> iterator.BatchIterator:
-    return iterator.batches(mixture_or_task_name, task_feature_lengths, batch_size, seed=seed, split=split, pack=pack,
+    return iterator.batches(mixture, task_feature_lengths, batch_size, seed=seed, split=split, pack=pack,
                             use_cached=use_cached_tasks)
 
   stream = batches('train', random_seed)
@@ -98,7 +100,7 @@ def finetune(
     for task in eval_tasks
   ]
   if eval_steps:
-    evaluators.append(LossEvaluator(f'training_eval/{mixture_or_task_name}', lambda: batches('validation', 0),
+    evaluators.append(LossEvaluator(f'training_eval/{mixture}', lambda: batches('validation', 0),
                                     period=eval_period, eval_steps=eval_steps))
   return loop.train(
     model_dir=pathlib.Path(model_dir), batches=stream, train_steps=train_steps,

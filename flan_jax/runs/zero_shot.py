@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ import seqio
 from flax import nnx
 
 from flan_jax.data import registry
-from flan_jax.errors import UserError
+from flan_jax.data.dataset import Dataset
+from flan_jax.errors import UserError, did_you_mean
 from flan_jax.evaluation import paired, plots, report, results, tables
 from flan_jax.evaluation.results import Evaluation
 from flan_jax.models import T5, T5Config
@@ -38,14 +40,14 @@ class Stage:
   Attributes:
     train_steps: its updates.
     optimizer: a new one for each stage.
-    mixture: what it trains on; None means all clusters but the held-out ones.
+    leave_out: a regex; datasets whose whole name matches sit this stage out (few datasets first, say).
     contrast_steps: updates of the same stage for the model without instructions, whose shorter prompts pack more
       examples into a step; None means as many.
   """
 
   train_steps: int
   optimizer: Optimizer
-  mixture: str | None = None
+  leave_out: str | None = None
   contrast_steps: int | None = None
 
 
@@ -63,6 +65,7 @@ def zero_shot(
   loss: losses.LossConfig | None = None,
   initial_checkpoint_path: str | None = None,
   contrast: bool = True,
+  train_clusters: Sequence[str] | None = None,
   pairs: Mapping[str, str] | None = None,
   split: str = 'test',
   examples: int | None = None,
@@ -87,6 +90,8 @@ def zero_shot(
     loss: see `training.losses`.
     initial_checkpoint_path: where the first stage starts; random weights where None.
     contrast: also train a model without instructions by the same stages, and judge it.
+    train_clusters: train on these clusters only (the number of clusters is an experiment of FLAN's, section 4.1); None
+      takes all that are not held out.
     pairs: datasets and the datasets that ask the opposite about the same rows.
     split: the held-out rows that are asked.
     examples: at most this many rows of each task.
@@ -102,41 +107,73 @@ def zero_shot(
   parts.use_tasks(mixture_or_task_module)
   make_model = parts.model_maker(model, vocabulary)
   members = registry.family(family)
-  if held_out not in members.clusters:
-    raise UserError(f'Family {family!r} has no cluster {held_out!r}: {", ".join(members.clusters)}.')
-  folder = folder_for(model_dir)
+  for cluster in (held_out, *(train_clusters or ())):
+    if cluster not in members.clusters:
+      raise UserError(f'Family {family!r} has no cluster {cluster!r}. {did_you_mean(cluster, members.clusters)}')
+  training = training_datasets(members, held_out, train_clusters)
   shared: dict[str, Any] = {
     'model': model, 'vocabulary': vocabulary, 'task_feature_lengths': task_feature_lengths, 'batch_size': batch_size,
     'method': method, 'loss': loss, 'mixture_or_task_module': mixture_or_task_module, 'random_seed': random_seed,
     'show_progress': show_progress, 'config_text': config_text, 'checkpoint_period': 500, 'keep': 1,
   }  # fmt: skip
-  mixture = f'{family}.without_{held_out}'
   if dry_run:
     first = stages[0]
-    finetune(model_dir=str(folder), mixture_or_task_name=first.mixture or mixture, train_steps=first.train_steps,
-             optimizer=first.optimizer, dry_run=True, **shared)
+    finetune(model_dir=model_dir, mixture_or_task_name=stage_mixture(first, training, members.max_rate),
+             train_steps=first.train_steps, optimizer=first.optimizer, dry_run=True, **shared)
     return []
-  weights = {'tuned': _train(folder / 'tuned', stages, mixture, '', initial_checkpoint_path, shared)}
-  if contrast:
-    weights['contrast'] = _train(folder / 'contrast', stages, mixture, WITHOUT, initial_checkpoint_path, shared)
+  folder = folder_for(model_dir)
+  weights = {}
+  for name, suffix in (('tuned', ''), ('contrast', WITHOUT)) if contrast else (('tuned', ''),):
+    mixtures = [stage_mixture(stage, training, members.max_rate, suffix) for stage in stages]
+    weights[name] = _train(folder / name, stages, mixtures, bool(suffix), initial_checkpoint_path, shared)
   models = {name: initial.restore_model(path, make_model) for name, path in weights.items()}
   models['untuned'] = _start(make_model, initial_checkpoint_path, random_seed)
   asked = Questions(split=split, examples=examples, lengths=task_feature_lengths, seed=random_seed)
-  trained = {dataset.name for dataset in members.without(held_out)}
-  heldout = [dataset for dataset in members.datasets if dataset.name not in trained]
+  allowed = {dataset.name for dataset in members.without(held_out)}
+  heldout = [dataset for dataset in members.datasets if dataset.name not in allowed]
   evaluations = _judge(models, heldout, asked, weights, dict(pairs or {}))
   _write(folder, evaluations, held_out, config_text)
   return evaluations
 
 
-def _train(folder: pathlib.Path, stages: Sequence[Stage], mixture: str, suffix: str, start: str | None,
+def training_datasets(family: registry.Family, held_out: str, clusters: Sequence[str] | None = None) -> list[Dataset]:
+  """The datasets that may train a model to be judged on a cluster, of some clusters only where these are given.
+
+  Raises:
+    UserError: where a cluster is asked for that is held out, or no dataset remains.
+  """
+  allowed = family.without(held_out)
+  for cluster in clusters or ():
+    if cluster not in {dataset.cluster for dataset in allowed}:
+      raise UserError(f'The cluster {cluster!r} cannot train a model that is judged on {held_out!r}: it is held out too.')
+  return [dataset for dataset in allowed if clusters is None or dataset.cluster in clusters]
+
+
+def stage_mixture(stage: Stage, datasets: Sequence[Dataset], max_rate: int, suffix: str = '') -> str:
+  """The name of the mixture that a stage trains on.
+
+  Raises:
+    UserError: where the stage leaves nothing, or its regex leaves out nothing.
+  """
+  try:
+    pattern = re.compile(stage.leave_out) if stage.leave_out is not None else None
+  except re.error as error:
+    raise UserError(f'runs.Stage.leave_out = {stage.leave_out!r} is not a regular expression: {error}.') from error
+  names = [dataset.name for dataset in datasets if pattern is None or not pattern.fullmatch(dataset.name)]
+  if not names or (pattern is not None and len(names) == len(datasets)):
+    raise UserError(f'runs.Stage.leave_out = {stage.leave_out!r} leaves {len(names)} of {len(datasets)} datasets: '
+                    f'{", ".join(dataset.name for dataset in datasets)}.')
+  return registry.mixture_of([f'{name}{suffix}' for name in names], max_rate)
+
+
+def _train(folder: pathlib.Path, stages: Sequence[Stage], mixtures: Sequence[str], is_contrast: bool, start: str | None,
            shared: Mapping[str, Any]) -> str:
   """Trains all stages; each run folder that is finished already is found so and left alone."""
-  for number, stage in enumerate(stages, 1):
+  for number, (stage, mixture) in enumerate(zip(stages, mixtures, strict=True), 1):
     run = folder / f'stage_{number}'
-    steps = stage.contrast_steps if suffix and stage.contrast_steps else stage.train_steps
-    finetune(model_dir=str(run), mixture_or_task_name=(stage.mixture or mixture) + suffix, train_steps=steps,
-             optimizer=stage.optimizer, initial_checkpoint_path=start, **shared)
+    steps = stage.contrast_steps if is_contrast and stage.contrast_steps else stage.train_steps
+    finetune(model_dir=str(run), mixture_or_task_name=mixture, train_steps=steps, optimizer=stage.optimizer,
+             initial_checkpoint_path=start, **shared)
     start = str(run)
   return str(start)
 

@@ -37,6 +37,6 @@ DATASETS = (
     Template('Is the meaning of {first} different? {second}. {options}'),
     Template('First word: {first}. Second word: {second}. Different meaning? {options}'),
     Template('{first} means {second}. Is that wrong? {options}'),
-    Template('Is it false that {first} means the same as {second}? {options}'),
+    Template('Statement: the words {first} and {second} mean the same thing. Is the statement false? {options}'),
   ), opposite=True),
 )  # fmt: skip
