@@ -8,8 +8,8 @@ import pathlib
 from collections.abc import Sequence
 
 from flan_jax.errors import UserError
-from flan_jax.evaluation.results import versions
 from flan_jax.evaluation.tables import Table
+from flan_jax.versions import package_versions
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -74,7 +74,7 @@ def write_report(
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   created = datetime.datetime.now(datetime.UTC).strftime('%Y-%m-%d %H:%M UTC')
-  packages = ', '.join(f'{name} {version}' for name, version in versions().items())
+  packages = ', '.join(f'{name} {version}' for name, version in package_versions().items())
   lead = f'<p class="lead">{html.escape(subtitle)}</p>\n' if subtitle else ''
   page = (
     '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

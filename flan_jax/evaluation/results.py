@@ -12,15 +12,14 @@ import pathlib
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from typing import Any
 
 from flan_jax.errors import UserError
 from flan_jax.evaluation.predictions import Prediction, write_jsonl
 from flan_jax.evaluation.statistics import Estimate
+from flan_jax.versions import package_versions
 
 FORMAT = 1
-PACKAGES = ('flan_jax', 'jax', 'jaxlib', 'flax', 'numpy', 'seqio', 'tensorflow-datasets', 'rouge-score', 'sacrebleu')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,7 +213,7 @@ def write_results(
     'created': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
     'command': sys.argv,
     'config': dict(config or {}),
-    'versions': versions(),
+    'versions': package_versions(),
     'evaluations': [_to_json(evaluation) for evaluation in evaluations],
   }
   partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
@@ -248,17 +247,6 @@ def write_predictions(folder: str | pathlib.Path, evaluation: Evaluation) -> lis
     for result in evaluation.templates
     if result.predictions
   ]
-
-
-def versions() -> dict[str, str]:
-  """Returns the versions of Python and of the packages that numbers depend on, as far as they are installed."""
-  found = {'python': sys.version.split()[0]}
-  for package in PACKAGES:
-    try:
-      found[package] = metadata.version(package)
-    except metadata.PackageNotFoundError:
-      continue
-  return found
 
 
 def _slug(name: str) -> str:

@@ -1,25 +1,10 @@
 """The texts of a run folder that say what was run: config.gin, model-info.txt, versions.json."""
 
-import importlib.metadata
 import json
 import pathlib
-import platform
 
 from flan_jax.errors import UserError
-
-PACKAGES = ('flan_jax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'seqio', 'tensorflow',
-            'tensorflow-text', 'tensorflow-datasets', 'gin-config', 'safetensors')
-
-
-def package_versions() -> dict[str, str]:
-  """Versions of Python and of the packages that decide a run's numbers; absent ones are left out."""
-  versions = {'python': platform.python_version()}
-  for name in PACKAGES:
-    try:
-      versions[name] = importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-      continue
-  return versions
+from flan_jax.versions import package_versions
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
