@@ -10,7 +10,7 @@ import collections
 import re
 import string
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import sacrebleu
@@ -99,9 +99,10 @@ def _bleu(targets: Sequence[References], predictions: Sequence[str]) -> dict[str
   """Corpus BLEU; rows may have different numbers of references."""
   _check(targets, predictions)
   listed = [_listed(target) for target in targets]
-  # sacrebleu ignores an empty reference, which is how rows have different numbers of them.
-  streams = [
-    [references[place] if place < len(references) else '' for references in listed]
+  # sacrebleu skips a None, which is how rows have different numbers of references; an empty text would count as one
+  # of length zero in the brevity penalty.
+  streams: list[list[Any]] = [
+    [references[place] if place < len(references) else None for references in listed]
     for place in range(max(len(references) for references in listed))
   ]
   return {'bleu': float(sacrebleu.corpus_bleu(list(predictions), streams, tokenize='intl').score)}
