@@ -9,13 +9,18 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from flan_jax.errors import UserError
 from flan_jax.evaluation import statistics
 from flan_jax.evaluation.results import ClusterResult, DatasetResult, TemplateResult
 from flan_jax.evaluation.statistics import Estimate
 
 
 def over_templates(results: Sequence[TemplateResult], seed: int = 0) -> list[DatasetResult]:
-  """Returns one result per dataset: mean over its templates, spread, best and worst. Excluded tasks are only named."""
+  """Returns one result per dataset: mean over its templates, spread, best and worst. Excluded tasks are only named.
+
+  Raises:
+    UserError: where the templates of a dataset were measured by different metrics, whose mean says nothing.
+  """
   datasets = []
   for group in _grouped(results, 'dataset').values():
     scored = [result for result in group if result.method != 'excluded']
@@ -46,6 +51,10 @@ def over_datasets(results: Sequence[TemplateResult], seed: int = 0) -> list[Clus
 
 
 def _dataset(results: Sequence[TemplateResult], excluded: list[str], seed: int) -> DatasetResult:
+  measured = {(result.metric, *sorted(result.metrics)) for result in results}
+  if len(measured) > 1:
+    tasks = ', '.join(f'{result.task} by {"+".join(result.metrics)}' for result in results)
+    raise UserError(f'The tasks of {results[0].dataset!r} have no common mean: {tasks}. Evaluate them apart.')
   scores = [result.score.value for result in results]
   return DatasetResult(
     dataset=results[0].dataset,
