@@ -1,7 +1,9 @@
 """Plots of results as PNG files: grouped bars with intervals and chance, and curves. No global matplotlib state."""
 
+import math
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.ticker
 from matplotlib.axes import Axes
@@ -14,9 +16,16 @@ from flan_jax.evaluation.statistics import Estimate
 # Okabe and Ito's palette, told apart by colour-blind readers; its yellow is left out, being too pale on white.
 COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#595959')
 _INK, _FAINT = '#222222', '#DDDDDD'
-_WIDTH, _HEIGHT, _DPI = 7.2, 4.0, 160
+_WIDTH, _HEIGHT, _DPI = 7.2, 4.2, 160
+_NUMBERED = 48  # more bars than this are too narrow for a number each
+# An open circle and a filled one, so small that the ring shows where both are the same.
+_MARKS: tuple[dict[str, Any], ...] = (
+  {'marker': 'o', 'markersize': 7.5, 'markerfacecolor': 'white'},
+  {'marker': 'o', 'markersize': 4.5, 'markerfacecolor': _INK},
+)
 
 Bars = Mapping[str, Sequence[Estimate | None]]
+Marks = Mapping[str, Mapping[str, Sequence[float | None]]]
 
 
 def grouped_bars(
@@ -25,16 +34,21 @@ def grouped_bars(
   series: Bars,
   *,
   chance: Sequence[float | None] | None = None,
+  marks: Marks | None = None,
   title: str = '',
   ylabel: str = 'accuracy (%)',
 ) -> pathlib.Path:
   """Draws a bar for each series in each group, with its interval as a whisker and chance as a dashed line.
+
+  The value of each bar stands under it, where it meets neither whisker nor mark.
 
   Args:
     path: the PNG to write; its folder is made where it is missing.
     groups: names along the axis, such as clusters.
     series: for each legend entry (a model) one estimate per group; None where there is none.
     chance: the chance level of each group.
+    marks: up to two kinds of value that a bar is the mean of, for each series one per group: the first is drawn as
+      an open circle beside the whisker, the second as a filled one.
     title: one line over the plot.
     ylabel: what is measured, in percent.
 
@@ -42,22 +56,26 @@ def grouped_bars(
     The path.
 
   Raises:
-    ValueError: where a series or chance has another number of groups.
+    ValueError: without bars, where a series, a mark or chance has another number of groups, or a value is no number.
   """
-  lengths = {len(groups), *(len(values) for values in series.values()), len(groups if chance is None else chance)}
-  if len(lengths) > 1 or not groups or not series:
-    raise ValueError(f'{len(groups)} groups need at least one series, and as many values in each series and in chance')
+  marks = marks or {}
+  _check_bars(groups, series, chance, marks)
   figure, axes = _canvas(title, ylabel, width=max(_WIDTH, 0.42 * len(groups) * (len(series) + 1)))
   width = 0.8 / len(series)
   for place, (label, values) in enumerate(series.items()):
     offset = (place - (len(series) - 1) / 2) * width
-    _bars(axes, label, values, offset, width, COLORS[place % len(COLORS)], numbers=len(groups) * len(series) <= 16)
+    _bars(axes, label, values, offset, width, COLORS[place % len(COLORS)], shift=0.18 * width if marks else 0.0)
+    if len(groups) * len(series) <= _NUMBERED:
+      _numbers(axes, values, offset)
+    _circles(axes, [kind[label] for kind in marks.values()], offset + 0.18 * width)
   _chance_lines(axes, chance or [])
+  for kind, style in zip(marks, _MARKS, strict=False):
+    axes.plot([], [], color=_INK, linestyle='none', label=kind, **style)
   axes.set_xticks(range(len(groups)), [_wrapped(group) for group in groups])
-  axes.tick_params(axis='x', length=0)
+  axes.tick_params(axis='x', length=0, pad=16)
   axes.set_xlim(-0.55, len(groups) - 0.45)
-  axes.set_ylim(0, 105)
-  return _save(figure, axes, path, entries=len(series) + bool(chance))
+  _percentages(axes, [estimate for values in series.values() for estimate in values if estimate is not None])
+  return _save(figure, axes, path)
 
 
 def curves(
@@ -81,7 +99,14 @@ def curves(
 
   Returns:
     The path.
+
+  Raises:
+    ValueError: without points, or where a value is not a number.
   """
+  estimates = [estimate for points in series.values() for _, estimate in points]
+  if not series or not all(series.values()):
+    raise ValueError('a plot of curves needs at least one point in each series')
+  _check_finite(estimates)
   figure, axes = _canvas(title, ylabel, width=_WIDTH)
   for place, (label, points) in enumerate(series.items()):
     color = COLORS[place % len(COLORS)]
@@ -93,8 +118,10 @@ def curves(
   if chance is not None:
     axes.axhline(chance, color=_INK, linestyle=(0, (4, 3)), linewidth=1.2, label='chance')
   axes.set_xlabel(xlabel)
-  axes.set_ylim(0, 105)
-  return _save(figure, axes, path, entries=len(series) + (chance is not None))
+  if all(float(x).is_integer() for points in series.values() for x, _ in points):
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+  _percentages(axes, estimates)
+  return _save(figure, axes, path)
 
 
 def cluster_bars(path: str | pathlib.Path, evaluations: Sequence[Evaluation], title: str = '') -> pathlib.Path:
@@ -110,7 +137,7 @@ def cluster_bars(path: str | pathlib.Path, evaluations: Sequence[Evaluation], ti
 
 
 def paired_bars(path: str | pathlib.Path, evaluations: Sequence[Evaluation], title: str = '') -> pathlib.Path:
-  """Draws the mean of plain and opposite questions for every paired task, one bar per model."""
+  """Draws the mean of plain and opposite questions for every paired task, one bar per model, both halves as circles."""
   groups = list(dict.fromkeys(result.dataset for evaluation in evaluations for result in evaluation.paired))
   found = [{result.dataset: result for result in evaluation.paired} for evaluation in evaluations]
   series = {
@@ -120,9 +147,16 @@ def paired_bars(path: str | pathlib.Path, evaluations: Sequence[Evaluation], tit
     ]
     for evaluation, results in zip(evaluations, found, strict=True)
   }
+  marks = {
+    half: {
+      evaluation.model: [getattr(results[group], half) if group in results else None for group in groups]
+      for evaluation, results in zip(evaluations, found, strict=True)
+    }
+    for half in ('plain', 'opposite')
+  }
   chance = [next((results[group].chance for results in found if group in results), None) for group in groups]
   ylabel = 'mean of plain and opposite (%)'
-  return grouped_bars(path, groups, series, chance=chance, title=title, ylabel=ylabel)
+  return grouped_bars(path, groups, series, chance=chance, marks=marks, title=title, ylabel=ylabel)
 
 
 def _canvas(title: str, ylabel: str, width: float) -> tuple[Figure, Axes]:
@@ -140,22 +174,66 @@ def _canvas(title: str, ylabel: str, width: float) -> tuple[Figure, Axes]:
   return figure, axes
 
 
-def _bars(
-  axes: Axes, label: str, values: Sequence[Estimate | None], offset: float, width: float, color: str, *, numbers: bool
+def _check_bars(
+  groups: Sequence[str], series: Bars, chance: Sequence[float | None] | None, marks: Marks
 ) -> None:
+  rows = [*series.values(), *(values for kind in marks.values() for values in kind.values())]
+  lengths = {len(groups), *map(len, rows), len(groups if chance is None else chance)}
+  if len(lengths) > 1 or not groups or not series:
+    raise ValueError(f'{len(groups)} groups need at least one series, and as many values in each series and in chance')
+  if len(marks) > len(_MARKS) or any(kind.keys() != series.keys() for kind in marks.values()):
+    raise ValueError(f'marks are of at most {len(_MARKS)} kinds, each with the series {list(series)}')
+  drawn = [estimate for values in series.values() for estimate in values if estimate is not None]
+  if not drawn:
+    raise ValueError('there is no bar to draw')
+  _check_finite(drawn)
+
+
+def _check_finite(estimates: Sequence[Estimate]) -> None:
+  for estimate in estimates:
+    if not all(math.isfinite(value) for value in estimate if value is not None):
+      raise ValueError(f'{estimate!r} cannot be drawn: it is not a number')
+
+
+def _bars(
+  axes: Axes, label: str, values: Sequence[Estimate | None], offset: float, width: float, color: str, *, shift: float
+) -> None:
+  """Draws the bars of one series; their whiskers stand `shift` left of the middle."""
   found = [(place + offset, value) for place, value in enumerate(values) if value is not None]
-  heights = [value.value for _, value in found]
-  axes.bar([x for x, _ in found], heights, 0.92 * width, color=color, label=label)
+  axes.bar([x for x, _ in found], [value.value for _, value in found], 0.92 * width, color=color, label=label)
   for x, estimate in found:
-    top = estimate.value
     if estimate.low is not None and estimate.high is not None:
       below, above = max(estimate.value - estimate.low, 0.0), max(estimate.high - estimate.value, 0.0)
-      axes.errorbar(x, estimate.value, [[below], [above]], color=_INK, linewidth=1.2, capsize=3)
-      top = max(top, estimate.high)
-    if numbers:
+      axes.errorbar(x - shift, estimate.value, [[below], [above]], color=_INK, linewidth=1.2, capsize=3)
+
+
+def _numbers(axes: Axes, values: Sequence[Estimate | None], offset: float) -> None:
+  """Writes the value of each bar of one series under the axis."""
+  for place, estimate in enumerate(values):
+    if estimate is not None:
       axes.annotate(
-        f'{estimate.value:.0f}', (x, top), (0, 2), textcoords='offset points', ha='center', fontsize=8, color=_INK
-      )
+        f'{estimate.value:.0f}', (place + offset, 0), (0, -4), xycoords=('data', 'axes fraction'),
+        textcoords='offset points', ha='center', va='top', fontsize=8, color=_INK,
+      )  # fmt: skip
+
+
+def _circles(axes: Axes, kinds: Sequence[Sequence[float | None]], offset: float) -> None:
+  """Draws the marks of one series, joined by a line so that their distance shows."""
+  for place, pair in enumerate(zip(*kinds, strict=True)):
+    ends = [value for value in pair if value is not None]
+    axes.plot([place + offset] * len(ends), ends, color=_INK, linewidth=1.0)
+  for values, style in zip(kinds, _MARKS, strict=False):
+    found = [(place + offset, value) for place, value in enumerate(values) if value is not None]
+    heights = [value for _, value in found]
+    axes.plot([x for x, _ in found], heights, color=_INK, linestyle='none', zorder=4, **style)
+
+
+def _percentages(axes: Axes, estimates: Sequence[Estimate]) -> None:
+  """Shows 0 to 100, and what is below: correlations can be negative."""
+  lowest = min(value for estimate in estimates for value in (estimate.value, estimate.low) if value is not None)
+  axes.set_ylim(lowest - 5.0 if lowest < 0.0 else 0.0, 105)
+  if lowest < 0.0:
+    axes.axhline(0.0, color=_INK, linewidth=0.8)
 
 
 def _chance_lines(axes: Axes, chance: Sequence[float | None]) -> None:
@@ -178,10 +256,11 @@ def _wrapped(name: str, length: int = 14) -> str:
   return '\n'.join(lines)
 
 
-def _save(figure: Figure, axes: Axes, path: str | pathlib.Path, entries: int) -> pathlib.Path:
+def _save(figure: Figure, axes: Axes, path: str | pathlib.Path) -> pathlib.Path:
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
-  if entries > 1:
-    figure.legend(*axes.get_legend_handles_labels(), loc='outside lower center', ncols=min(entries, 3), frameon=False)
+  handles, labels = axes.get_legend_handles_labels()
+  if len(labels) > 1:
+    figure.legend(handles, labels, loc='outside lower center', ncols=min(len(labels), 3), frameon=False)
   figure.savefig(path)
   return path
