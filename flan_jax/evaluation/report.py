@@ -26,7 +26,7 @@ caption .note { display: block; font-weight: 400; color: #555; }
 th, td { padding: .25rem .8rem .25rem 0; text-align: right; white-space: nowrap; }
 th { border-bottom: 2px solid #222; }
 td { border-bottom: 1px solid #eee; }
-th:first-child, td:first-child { text-align: left; }
+th.text, td.text { text-align: left; }
 figure { margin: 1rem 0; }
 img { max-width: 100%; height: auto; }
 figcaption { color: #555; font-size: .9rem; }

@@ -2,75 +2,110 @@
 
 import dataclasses
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
+import rich
 import rich.box
+import rich.console
 import rich.table
 import rich.text
 
-from flan_jax.evaluation.results import Evaluation, PairedResult
+from flan_jax.evaluation import terminal
+from flan_jax.evaluation.results import DatasetResult, Evaluation, PairedResult
+from flan_jax.evaluation.terminal import Column
 
 NOTHING = '-'
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """Rows of text under a title; every column but the first is set right.
+  """Rows of text under a title. `rich.print(table)` shows what the terminal has room for, `to_html` shows all of it.
 
   Attributes:
     title: what it shows.
     columns: headings.
     rows: one text per column each.
     note: what a reader must know to read the numbers.
+    texts: how many columns, from the left, hold text: they are set left and may be broken; the others are numbers.
+    optional: headings of the columns that a narrow terminal goes without, the first to leave first.
   """
 
   title: str
   columns: tuple[str, ...]
   rows: Sequence[tuple[str, ...]]
   note: str = ''
+  texts: int = 1
+  optional: tuple[str, ...] = ()
 
   def __post_init__(self) -> None:
     for row in self.rows:
       if len(row) != len(self.columns):
         raise ValueError(f'table {self.title!r}: row {row} does not have the {len(self.columns)} columns')
+    if unknown := set(self.optional) - set(self.columns):
+      raise ValueError(f'table {self.title!r}: optional columns {sorted(unknown)} are not among {self.columns}')
 
-  def to_rich(self) -> rich.table.Table:
-    """Returns the table for `rich.console.Console.print`; text in brackets stays text."""
-    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, title_justify='left', caption_justify='left')
+  def to_rich(self, width: int | None = None) -> rich.table.Table:
+    """Returns the table for a terminal, with whole words and numbers; text in brackets stays text.
+
+    Args:
+      width: characters in a line; None asks the terminal. What has no room is named below the table.
+    """
+    columns = [
+      Column(heading, [row[place] for row in self.rows], text=place < self.texts)
+      for place, heading in enumerate(self.columns)
+    ]
+    widths = terminal.fit(columns, self.optional, rich.get_console().width if width is None else width)
+    table = rich.table.Table(
+      box=rich.box.SIMPLE_HEAD, title_justify='left', caption_justify='left', show_edge=False, pad_edge=False,
+      padding=(0, terminal.GAP - 1, 0, 0),
+    )  # fmt: skip
     table.title = rich.text.Text(self.title)
-    table.caption = rich.text.Text(self.note) if self.note else None
-    for place, column in enumerate(self.columns):
-      table.add_column(rich.text.Text(column), justify='right' if place else 'left', overflow='fold')
+    left = [column for place, column in enumerate(columns) if place not in widths]
+    table.caption = rich.text.Text(' '.join(filter(None, [self.note, *_said_below(left)]))) or None
+    for place, size in widths.items():
+      justify: Literal['left', 'right'] = 'left' if columns[place].text else 'right'
+      heading = _lines(columns[place].heading, size)
+      table.add_column(heading, justify=justify, overflow='fold', width=size)
     for row in self.rows:
-      table.add_row(*(rich.text.Text(cell) for cell in row))
+      table.add_row(*(_lines(row[place], size) for place, size in widths.items()))
     return table
+
+  def __rich_console__(self, console: rich.console.Console, options: rich.console.ConsoleOptions) -> Iterator[Any]:
+    yield self.to_rich(options.max_width)
 
   def to_html(self) -> str:
     """Returns the table as an HTML figure, all text escaped."""
-    head = ''.join(f'<th scope="col">{html.escape(column)}</th>' for column in self.columns)
-    body = ''.join(f'<tr>{"".join(f"<td>{html.escape(cell)}</td>" for cell in row)}</tr>\n' for row in self.rows)
+    head = self._cells('th scope="col"', self.columns)
+    body = ''.join(f'<tr>{self._cells("td", row)}</tr>\n' for row in self.rows)
     caption = html.escape(self.title) + (f'<span class="note">{html.escape(self.note)}</span>' if self.note else '')
     return (
       f'<div class="scroll"><table><caption>{caption}</caption>\n'
       f'<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>'
     )
 
+  def _cells(self, tag: str, cells: Sequence[str]) -> str:
+    opened = [f'<{tag} class="text">' if place < self.texts else f'<{tag}>' for place in range(len(cells))]
+    return ''.join(f'{start}{html.escape(cell)}</{tag[:2]}>' for start, cell in zip(opened, cells, strict=True))
+
 
 def template_table(evaluation: Evaluation) -> Table:
   """Returns one row per task, excluded ones too, so that nothing disappears."""
   rows = []
   for result in evaluation.templates:
+    left_out = str(result.unanswerable + result.inverted)
     if result.method == 'excluded':
-      rows.append((result.task, 'excluded (inverted template)', *[NOTHING] * 4, '0'))
+      rows.append((result.task, 'excluded (inverted template)', *[NOTHING] * 4, '0', left_out))
       continue
-    left_out = f' ({result.unanswerable + result.inverted} left out)' if result.unanswerable + result.inverted else ''
     score = result.score
     rows.append((
       result.task, result.metric, number(score.value), interval(score.low, score.high), number(result.chance),
-      number(result.majority), f'{result.rows}{left_out}',
+      number(result.majority), str(result.rows), left_out,
     ))  # fmt: skip
-  columns = ('task', 'metric', 'score', '95 % interval', 'chance', 'majority', 'rows')
-  return Table(f'{evaluation.model}: by template', columns, rows, 'Percent. The interval draws rows anew.')
+  columns = ('task', 'metric', 'score', '95 % interval', 'chance', 'majority', 'rows', 'left out')
+  note = 'Percent. The interval draws rows anew. Left out: rows without their answer among the options, inverted rows.'
+  optional = ('metric', 'majority', 'chance', 'rows', 'left out', '95 % interval')
+  return Table(f'{evaluation.model}: by template', columns, rows, note, texts=2, optional=optional)
 
 
 def dataset_table(evaluations: Sequence[Evaluation]) -> Table:
@@ -88,7 +123,9 @@ def dataset_table(evaluations: Sequence[Evaluation]) -> Table:
     'templates', 'rows',
   )  # fmt: skip
   note = 'Percent; mean, standard deviation, worst and best over templates. The interval draws questions anew.'
-  return Table('By dataset', columns, rows, note)
+  left_out = dict.fromkeys(_left_out(result) for evaluation in evaluations for result in evaluation.datasets)
+  optional = ('metric', 'cluster', 'templates', 'rows', 'majority', 'best', 'worst', 'std', 'chance', '95 % interval')
+  return Table('By dataset', columns, rows, ' '.join(filter(None, [note, *left_out])), texts=4, optional=optional)
 
 
 def cluster_table(evaluations: Sequence[Evaluation]) -> Table:
@@ -101,7 +138,9 @@ def cluster_table(evaluations: Sequence[Evaluation]) -> Table:
     for evaluation in evaluations for result in evaluation.clusters
   ]  # fmt: skip
   columns = ('cluster', 'model', 'metric', 'mean', '95 % interval', 'chance', 'datasets')
-  return Table('By cluster', columns, rows, 'Percent; unweighted mean over datasets, each the mean over its templates.')
+  note = 'Percent; unweighted mean over datasets, each the mean over its templates.'
+  optional = ('metric', 'datasets', 'chance', '95 % interval')
+  return Table('By cluster', columns, rows, note, texts=3, optional=optional)
 
 
 def paired_table(evaluations: Sequence[Evaluation], title: str = 'Asked plainly and asked the opposite') -> Table:
@@ -112,7 +151,8 @@ def paired_table(evaluations: Sequence[Evaluation], title: str = 'Asked plainly 
   ]  # fmt: skip
   columns = ('task', 'model', 'mean of the pair', '95 % interval', 'plain', 'opposite', 'both right', 'chance', 'pairs')
   note = 'Percent. A model that does not read the instruction stays at chance in the mean of the pair.'
-  return Table(title, columns, rows, note)
+  optional = ('pairs', 'chance', 'both right', '95 % interval', 'opposite', 'plain')
+  return Table(title, columns, rows, note, texts=2, optional=optional)
 
 
 def number(value: float | None) -> str:
@@ -123,6 +163,26 @@ def number(value: float | None) -> str:
 def interval(low: float | None, high: float | None) -> str:
   """Returns both ends of an interval, or a dash."""
   return NOTHING if low is None or high is None else f'{low:.1f} to {high:.1f}'
+
+
+def _left_out(result: DatasetResult) -> str:
+  """Says what of a dataset its numbers do not rest on; empty where that is nothing."""
+  rows, templates = result.unanswerable, len(result.excluded)
+  parts = [f'{rows} answers not among the options'] if rows else []
+  parts += [f'{templates} inverted templates'] if templates else []
+  return f'Left out of {result.dataset}: {", ".join(parts)}.' if parts else ''
+
+
+def _said_below(left: Sequence[Column]) -> list[str]:
+  """Returns what is said about the columns that had no room: the value they have everywhere, or their names."""
+  same = [f'{column.heading} {column.cells[0]}' for column in left if column.constant]
+  others = [column.heading for column in left if not column.constant]
+  said = [f'In every row: {", ".join(same)}.'] if same else []
+  return [*said, f'No room for: {", ".join(others)}.'] if others else said
+
+
+def _lines(text: str, width: int) -> rich.text.Text:
+  return rich.text.Text('\n'.join(terminal.broken(text, width)))
 
 
 def _paired_cells(result: PairedResult) -> tuple[str, ...]:
