@@ -49,9 +49,9 @@ def render(options: tf.Tensor, style: str) -> tf.Tensor:
   """
   chosen = STYLES[style]
   if chosen.labels:
-    count = tf.shape(options)[0]
-    tf.debugging.assert_less_equal(count, MAX_LABELLED, message=f'the option style {style!r} has 26 labels')
-    items = tf.strings.join([tf.constant(chosen.labels)[:count], options])
+    # Gathering raises beyond the last label. An assertion would too, but it is a stateful op, and tf.data cannot save the
+    # position of a pipeline that has one.
+    items = tf.strings.join([tf.gather(chosen.labels, tf.range(tf.size(options))), options])
   else:
     items = tf.strings.join([chosen.bullet, options])
   block = tf.strings.join([chosen.header, tf.strings.reduce_join(items, separator=chosen.separator)])
