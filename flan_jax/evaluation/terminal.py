@@ -52,8 +52,8 @@ class Column:
 def fit(columns: Sequence[Column], optional: Sequence[str], width: int) -> dict[int, int]:
   """Chooses the columns that a width has room for, and how wide each is.
 
-  Columns leave until the others fit: first those that hold the same in every row (text, but for the first column, and
-  optional ones), then the optional ones in their order.
+  A column of text (but the first) or an optional one that holds the same in every row can be said once: such columns
+  leave until no line is broken. Then the other optional columns leave in their order until what must stay whole fits.
 
   Args:
     columns: all of them.
@@ -66,12 +66,14 @@ def fit(columns: Sequence[Column], optional: Sequence[str], width: int) -> dict[
   places = {column.heading: place for place, column in enumerate(columns)}
   leaving = [places[heading] for heading in optional]
   labels = [place for place, column in enumerate(columns) if place and column.text and place not in leaving]
-  order = [place for place in (*labels, *leaving) if columns[place].constant]
-  widths = {place: column.least for place, column in enumerate(columns)}
-  for place in (*order, *leaving):
-    if _room(widths, width) >= 0:
-      break
-    widths.pop(place, None)
+  widths = {place: column.full for place, column in enumerate(columns)}
+  for place in (*labels, *leaving):
+    if columns[place].constant and _room(widths, width) < 0:
+      del widths[place]
+  widths = {place: columns[place].least for place in widths}
+  for place in leaving:
+    if place in widths and _room(widths, width) < 0:
+      del widths[place]
   return _widen(columns, widths, _room(widths, width))
 
 
