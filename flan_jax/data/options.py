@@ -49,8 +49,8 @@ def render(options: tf.Tensor, style: str) -> tf.Tensor:
   """
   chosen = STYLES[style]
   if chosen.labels:
-    # Gathering raises beyond the last label. An assertion would too, but it is a stateful op, and tf.data cannot save the
-    # position of a pipeline that has one.
+    # Gathering raises beyond the last label. An assertion would too, but it is a stateful op, and tf.data cannot save
+    # the position of a pipeline that has one.
     items = tf.strings.join([tf.gather(chosen.labels, tf.range(tf.size(options))), options])
   else:
     items = tf.strings.join([chosen.bullet, options])

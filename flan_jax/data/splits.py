@@ -68,8 +68,8 @@ def resolve(splits: Splits, sizes: Mapping[str, int], owner: str) -> dict[str, R
   found = {}
   for role, (split, start, stop) in slices.items():
     if split in sizes:
-      bounds = [_row(bound, sizes[split], held_back[split]) for bound in (start, stop)]
-      found[role] = RowRange(split, *bounds)
+      first, end = (_row(bound, sizes[split], held_back[split]) for bound in (start, stop))
+      found[role] = RowRange(split, first, max(first, end))
   if 'train' in found:
     found['train'] = _apart(found['train'], [found[role] for role in ('validation', 'test') if role in found])
   return found
@@ -93,6 +93,12 @@ def _row(bound: int, size: int, held_back: int) -> int:
 
 
 def _apart(train: RowRange, others: list[RowRange]) -> RowRange:
-  """Cuts training to its cap and to the rows before those that are held back from the same TFDS split."""
-  stop = min([train.stop, train.start + TRAIN_CAP] + [other.start for other in others if other.split == train.split])
-  return RowRange(train.split, train.start, max(stop, train.start))
+  """Cuts training to its cap and to the first run of its rows that nothing else takes from the same TFDS split."""
+  start, stop = train.start, train.stop
+  for other in sorted((o for o in others if o.split == train.split and len(o)), key=lambda o: o.start):
+    if other.start > start:
+      stop = min(stop, other.start)
+      break
+    start = max(start, other.stop)
+  start = min(start, stop)
+  return RowRange(train.split, start, min(stop, start + TRAIN_CAP))

@@ -32,7 +32,7 @@ class Template:
     options.check_style(self.option_style)
     for text in (self.inputs, self.targets):
       parse(text)
-    if self.shows_options and OPTIONS in placeholders(self.targets):
+    if OPTIONS in placeholders(self.targets):
       raise UserError(f'Template {self.inputs!r}: {{options}} belongs in the inputs, not in the targets.')
 
   @property
@@ -81,13 +81,15 @@ def parse(text: str) -> tuple[tuple[str, str | None], ...]:
     UserError: where a brace is left open or a placeholder is not a plain name.
   """
   try:
-    parts = tuple((literal, name) for literal, name, _, _ in string.Formatter().parse(text))
+    parts = list(string.Formatter().parse(text))
   except ValueError as error:
     raise UserError(f'Template {text!r}: {error}; write {{{{ or }}}} for a brace of the text itself.') from error
-  for _, name in parts:
+  for _, name, spec, conversion in parts:
     if name is not None and not name.isidentifier():
       raise UserError(f'Template {text!r}: {name!r} is not a field name.')
-  return parts
+    if spec or conversion:
+      raise UserError(f'Template {text!r}: the field {name!r} is followed by a format, which templates do not have.')
+  return tuple((literal, name) for literal, name, _, _ in parts)
 
 
 def placeholders(text: str) -> frozenset[str]:
