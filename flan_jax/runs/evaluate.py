@@ -17,6 +17,7 @@ from flan_jax.training import initial
 def evaluate(
   *,
   checkpoint_path: str,
+  adapter_path: str | None = None,
   eval_output_dir: str,
   mixture_or_task_name: str | Sequence[str],
   model: T5Config,
@@ -37,6 +38,7 @@ def evaluate(
 
   Args:
     checkpoint_path: a run folder of ours or one of its checkpoints.
+    adapter_path: an adapter to put on that model.
     eval_output_dir: gets results.json, predictions/, clusters.png and report.html.
     mixture_or_task_name: a task, a dataset, a mixture, or several; a dataset means all its answerable templates.
     model: the network.
@@ -60,7 +62,8 @@ def evaluate(
   make_model = parts.model_maker(model, vocabulary)
   named = [mixture_or_task_name] if isinstance(mixture_or_task_name, str) else mixture_or_task_name
   tasks = [task for name in named for task in parts.evaluation_tasks(name)]
-  network = initial.restore_model(checkpoint_path, make_model)
+  parts.check_split(tasks, split)
+  network = initial.restore_model(checkpoint_path, make_model, adapter_path)
   asked = Questions(split=split, examples=examples, lengths=task_feature_lengths, batch_size=batch_size, method=method,
                     normalization=normalization, max_decode_len=max_decode_len, seed=random_seed)
   if dry_run:

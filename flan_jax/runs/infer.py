@@ -18,6 +18,7 @@ from flan_jax.training import initial
 def infer(
   *,
   checkpoint_path: str,
+  adapter_path: str | None = None,
   infer_output_dir: str,
   model: T5Config,
   vocabulary: seqio.Vocabulary,
@@ -42,6 +43,7 @@ def infer(
 
   Args:
     checkpoint_path: a run folder of ours or one of its checkpoints.
+    adapter_path: an adapter to put on that model.
     infer_output_dir: where predictions go.
     model: the network.
     vocabulary: of the model.
@@ -76,10 +78,11 @@ def infer(
     named = {pathlib.Path(input_file).stem: list(read_prompts(input_file))[:examples]}
   else:
     names = parts.evaluation_tasks(str(mixture_or_task_name))
+    parts.check_split(names, split)
     tasks = parts.read_tasks(names, split, examples, task_feature_lengths, random_seed)
     named = {name: [{'inputs': row.inputs_pretokenized, 'targets': row.targets_pretokenized, 'row_id': row.row_id}
                     for row in rows] for name, rows in zip(names, tasks, strict=True)}
-  network = initial.restore_model(checkpoint_path, make_model)
+  network = initial.restore_model(checkpoint_path, make_model, adapter_path)
   if dry_run:
     return []
   folder = folder_for(infer_output_dir)
@@ -100,7 +103,10 @@ def read_prompts(path: str) -> Iterator[dict[str, str]]:
   try:
     lines = pathlib.Path(path).read_text(encoding='utf-8').splitlines()
   except (OSError, UnicodeDecodeError) as error:
-    raise UserError(f'INPUT_FILE: cannot read {path!r} ({error}).') from error
+    cause = error.strerror if isinstance(error, OSError) else error
+    raise UserError(f'INPUT_FILE: cannot read {path!r} ({cause}).') from error
+  if not lines:
+    raise UserError(f'INPUT_FILE: {path!r} is empty.')
   for number, line in enumerate(lines, 1):
     if not path.endswith('.jsonl'):
       yield {'inputs': line}

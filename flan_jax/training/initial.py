@@ -10,6 +10,7 @@ from jaxtyping import Array
 
 from flan_jax.errors import UserError
 from flan_jax.peft.base import from_config
+from flan_jax.peft.io import load_adapter
 from flan_jax.peft.partition import make_blueprint
 from flan_jax.training import checkpoints
 from flan_jax.training.state import MakeModel, build_model
@@ -38,6 +39,31 @@ def _saved_params(names: Mapping[str, Any]) -> dict[str, str]:
   return {name.split('/', 1)[1]: name for name in names if name.startswith(('trainable/', 'frozen/'))}
 
 
+def check_params(path: str | pathlib.Path, wanted: Mapping[str, Any],
+                 may_lack: frozenset[str] = frozenset()) -> tuple[pathlib.Path, Mapping[str, Any]]:
+  """Checks names and shapes of a checkpoint's parameters without reading one; arguments as for `load_params`.
+
+  Returns:
+    The checkpoint's folder, and the shape and dtype of every array in it.
+
+  Raises:
+    UserError: if the checkpoint lacks a parameter, has one too many, has another shape, or cannot be read.
+  """
+  folder = find_checkpoint(path)
+  try:
+    names = checkpoints.read_meta(folder)['arrays']
+  except checkpoints.CorruptCheckpoint as error:
+    raise UserError(f'the checkpoint {folder} is damaged: {error}') from error
+  saved = _saved_params(names)
+  _check_names(folder, saved, wanted, may_lack)
+  for name, array in saved.items():
+    shape = tuple(names[array][0])
+    if shape != tuple(wanted[name].shape):
+      raise UserError(f'{folder}: the shape of {name} is {list(shape)} there and '
+                      f'{list(wanted[name].shape)} in this model')
+  return folder, names
+
+
 def load_params(path: str | pathlib.Path, wanted: Mapping[str, Any],
                 may_lack: frozenset[str] = frozenset()) -> dict[str, Array]:
   """Reads parameters by name from a checkpoint, without optimizer state or data position.
@@ -53,20 +79,13 @@ def load_params(path: str | pathlib.Path, wanted: Mapping[str, Any],
   Raises:
     UserError: if the checkpoint lacks a parameter, has one too many, has another shape, or is damaged.
   """
-  folder = find_checkpoint(path)
+  folder, names = check_params(path, wanted, may_lack)
+  saved = _saved_params(names)
   try:
-    names = checkpoints.read_meta(folder)['arrays']
-    saved = _saved_params(names)
-    _check_names(folder, saved, wanted, may_lack)
-    shapes = {name: tuple(names[saved[name]][0]) for name in wanted if name in saved}
-    for name, shape in shapes.items():
-      if shape != tuple(wanted[name].shape):
-        raise UserError(f'{folder}: the shape of {name} is {list(shape)} there and '
-                        f'{list(wanted[name].shape)} in this model')
-    arrays = checkpoints.read_arrays(folder, {saved[name]: wanted[name] for name in shapes}, names)
+    arrays = checkpoints.read_arrays(folder, {array: wanted[name] for name, array in saved.items()}, names)
   except checkpoints.CorruptCheckpoint as error:
     raise UserError(f'the checkpoint {folder} is damaged: {error}') from error
-  return {name: arrays[saved[name]] for name in shapes}
+  return {name: arrays[array] for name, array in saved.items()}
 
 
 def _check_names(folder: pathlib.Path, saved: Mapping[str, str], wanted: Mapping[str, Any],
@@ -80,18 +99,19 @@ def _check_names(folder: pathlib.Path, saved: Mapping[str, str], wanted: Mapping
     raise UserError(f'{folder} holds {len(extra)} parameters that this model has not, the first is {extra[0]}{hint}')
 
 
-def restore_model(path: str | pathlib.Path, make_model: MakeModel) -> Any:
+def restore_model(path: str | pathlib.Path, make_model: MakeModel, adapter_path: str | None = None) -> Any:
   """Builds the model of a checkpoint, adapters attached, for evaluation and inference.
 
   Args:
     path: a run folder (its newest checkpoint) or a checkpoint folder.
     make_model: builds the base model; the fine-tuning method is read from the checkpoint.
+    adapter_path: what `save_adapter` wrote, to be attached to that model; None for the checkpoint as it is.
 
   Returns:
     The module with its trained parameters.
 
   Raises:
-    UserError: if the checkpoint does not fit the model or is damaged.
+    UserError: if the checkpoint or the adapter does not fit the model or is damaged.
   """
   folder = find_checkpoint(path)
   try:
@@ -103,4 +123,7 @@ def restore_model(path: str | pathlib.Path, make_model: MakeModel) -> Any:
   device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
   wanted = {name: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=device)
             for name, shape in blueprint.shapes().items()}
-  return blueprint.merge(load_params(folder, wanted))
+  model = blueprint.merge(load_params(folder, wanted))
+  if adapter_path is not None:
+    load_adapter(model, adapter_path)
+  return model
