@@ -1,28 +1,29 @@
 """What all scripts share: T5X's flags, gin, and errors that a person can act on."""
 
 import argparse
-import contextlib
 import inspect
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from flan_jax.cli_help import macro_help
+from flan_jax.cli_quiet import quiet_imports, quiet_start
 from flan_jax.errors import UserError
 
 USAGE_ERROR = 2
+GIN_TRACE = '\n  In call to configurable'  # how gin begins what it adds to the message of an error
 
 
-def parser(description: str, default_file: str | None = None) -> argparse.ArgumentParser:
-  """Returns a parser with the flags of every gin-configured script.
+def parser(description: str | None, default_file: str | None = None) -> argparse.ArgumentParser:
+  """Returns a parser with the flags of every gin-configured script, and its macros in the help.
 
   Args:
     description: the script's docstring.
     default_file: the run file that is read first unless --gin_file names another under runs/.
   """
   result = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                   allow_abbrev=False)
+                                   epilog=macro_help(default_file) if default_file else None, allow_abbrev=False)
   result.set_defaults(default_file=default_file)
   gin = result.add_argument_group('configuration (gin)')
   gin.add_argument('--gin_file', action='append', default=[], metavar='FILE',
@@ -57,13 +58,14 @@ def load_gin(args: argparse.Namespace) -> None:
   Raises:
     UserError: with one line for every mistake in it.
   """
-  from flan_jax import configurables, gin_files  # the libraries behind these take seconds to import: not for --help
-
+  with quiet_imports():
+    from flan_jax import configurables, gin_files, gin_text  # seconds of imports behind these: not for --help
   use_data_dirs(args)
-  files = args.gin_file
-  if args.default_file and not any(name.startswith(('runs/', 'experiments/')) or '/runs/' in name for name in files):
-    files = [args.default_file, *files]
   search_paths = [path for path in args.gin_search_paths.split(',') if path]
+  files = args.gin_file
+  runs = gin_text.PACKAGED / 'runs'
+  if args.default_file and not any(path.parent == runs for path in gin_text.closure(files, search_paths)):
+    files = [args.default_file, *files]
   gin_files.load(gin_files.Sources(files, args.gin_bindings, search_paths), configurables.register())
 
 
@@ -71,7 +73,7 @@ def call(configurable: str, args: argparse.Namespace) -> Any:
   """Calls a run with its gin bindings and the operative configuration as text.
 
   Raises:
-    UserError: where a required parameter has no value.
+    UserError: for a value that is missing or of a wrong kind, and for whatever else a person can mend.
   """
   import gin
 
@@ -81,12 +83,12 @@ def call(configurable: str, args: argparse.Namespace) -> Any:
     extra['config_text'] = gin.config_str()
   try:
     result = function(**extra)
-  except TypeError as error:
-    if 'required' in str(error) and 'argument' in str(error):
-      raise UserError(f'{configurable}: {str(error).splitlines()[0]}') from error
+  except RuntimeError as error:
+    if str(error).startswith('Required bindings'):
+      raise UserError(str(error).partition(GIN_TRACE)[0]) from error
     raise
   if args.dry_run:
-    print(getattr(result, 'table', None) or 'dry run: everything was built')
+    print('dry run: everything was built, nothing was written')
   return result
 
 
@@ -107,23 +109,13 @@ def use_data_dirs(args: argparse.Namespace) -> None:
     seqio.add_global_cache_dirs(folders)
 
 
-@contextlib.contextmanager
-def quiet_start() -> Iterator[None]:
-  """Keeps the start-up chatter of the libraries off the screen, unless the user asked for it."""
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  os.environ.setdefault('TFDS_DISABLE_PROGRESS_BAR', '1')
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore', DeprecationWarning)
-    yield
-
-
 def run(main: Callable[[], Any]) -> int:
   """Runs a script's body and returns its exit code: a user's mistake is one line on stderr and code 2."""
   with quiet_start():
     try:
       main()
     except UserError as error:
-      for line in str(error).splitlines():
+      for line in str(error).partition(GIN_TRACE)[0].splitlines():
         print(f'error: {line}', file=sys.stderr)
       return USAGE_ERROR
     except KeyboardInterrupt:
