@@ -2,6 +2,11 @@
 
   python -m scripts.train --gin_file=models/t5_1_1_tiny.gin --gin.MIXTURE_OR_TASK_NAME=sst2 \\
       --gin.TRAIN_STEPS=300 --gin.MODEL_DIR=/tmp/run --tfds_data_dir=DIR
+
+MODEL_DIR gets checkpoint_<step>/ (weights, optimizer, position in the data), config.gin, model-info.txt,
+metrics.jsonl and TensorBoard events. With --gin_file=peft/lora.gin only an adapter trains; MODEL_DIR/adapter/ then
+holds it alone, a few megabytes that evaluate and infer put on the base model by --gin.ADAPTER_PATH. --dry_run shows
+the rows, shapes and parameters of a run and writes nothing.
 """
 
 import sys

@@ -150,9 +150,11 @@ class ParameterTable:
     widths = [max(len(line[column]) for line in [header, *cells]) for column in range(len(header))]
     lines = ['  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
              for line in [header, *cells]]
-    return '\n'.join([*lines, '', *self._per_module(), '', self.summary, ''])
+    return '\n'.join([*lines, '', *self.modules, '', self.summary, ''])
 
-  def _per_module(self) -> list[str]:
+  @property
+  def modules(self) -> list[str]:
+    """A line for each top-level module: how many of its parameters train."""
     lines = []
     for module in dict.fromkeys(row.name.split('/')[0] for row in self.rows):
       rows = [row for row in self.rows if row.name.split('/')[0] == module]

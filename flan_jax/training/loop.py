@@ -11,9 +11,10 @@ import numpy as np
 from flan_jax.errors import UserError
 from flan_jax.peft.base import Method
 from flan_jax.peft.full import Full
+from flan_jax.peft.io import save_adapter
 from flan_jax.peft.partition import ParameterTable, parameter_table
-from flan_jax.training import faults, initial, losses, run_folder, sharding
-from flan_jax.training.checkpoints import Checkpointer
+from flan_jax.training import faults, initial, losses, metrics_log, run_folder, sharding
+from flan_jax.training.checkpoints import Checkpointer, checkpoint_folders
 from flan_jax.training.evaluators import Evaluator, is_due
 from flan_jax.training.metrics_log import MetricsLog
 from flan_jax.training.optimizers import Optimizer
@@ -21,9 +22,10 @@ from flan_jax.training.progress import Progress
 from flan_jax.training.signals import StopSignals
 from flan_jax.training.state import MakeModel, StatePlan, TrainState, plan_state
 from flan_jax.training.step import TrainStep, make_train_step
-from flan_jax.training.window import LOW_ACCURACY, Window
+from flan_jax.training.window import LOW_ACCURACY, CountExamples, Window
 
 PROVENANCE = 'provenance'
+ADAPTER = 'adapter'
 
 
 class Batches(Protocol):
@@ -114,12 +116,14 @@ def train(
     seed: int = 0,
     config_text: str | None = None,
     describe_provenance: faults.Describe | None = None,
+    count_examples: CountExamples | None = None,
     show_progress: bool = True,
 ) -> TrainResult:
   """Trains until `train_steps` updates are done, from scratch, from other weights, or from where this run stopped.
 
   Args:
-    model_dir: the run folder. If it holds checkpoints the run continues from the newest, bit for bit.
+    model_dir: the run folder. If it holds checkpoints the run continues from the newest, bit for bit. A method that
+      attaches adapters leaves them alone in `adapter/` as well, however the run ends.
     make_model: builds the base model from `nnx.Rngs`.
     batches: endless, see `Batches`.
     optimizer: see `optimizers`.
@@ -138,6 +142,7 @@ def train(
     seed: of initial weights and dropout.
     config_text: text of config.gin, written to the run folder.
     describe_provenance: turns a batch into a list of readable origins, for error messages.
+    count_examples: from a batch to its number of examples and how many of them were cut; both are logged.
     show_progress: False prints only messages.
 
   Returns:
@@ -151,22 +156,28 @@ def train(
   check_best_metric(best_metric, evaluators, schedule)
   plan = plan_state(make_model, method, optimizer, partitioner or sharding.Partitioner(), seed)
   table = parameter_table(plan.blueprint)
+  if not checkpoint_folders(pathlib.Path(model_dir)):
+    check_initial(plan, initial_checkpoint_path)  # before the run folder is made
   saver = Checkpointer(model_dir, keep=keep, best_metric=best_metric, best_mode=best_mode)
-  run_folder.describe_run(model_dir, config=config_text, model_info=str(table))
   state, start = start_or_resume(plan, saver, batches, initial_checkpoint_path)
+  run_folder.describe_run(model_dir, config=config_text, model_info=str(table))
   step_fn = make_train_step(plan.blueprint, optimizer, loss, num_microbatches)
   log = MetricsLog(model_dir, resumed_at=start)
   describe = describe_provenance or getattr(batches, 'origins', None)
+  count = count_examples or getattr(batches, 'count_examples', None)
   with StopSignals() as signals, Progress(train_steps, start, visible=show_progress) as progress:
     progress.message(f'{table.summary}; step {start} of {train_steps}')
-    run = _Run(plan, schedule, loss, method, saver, log, progress, evaluators, batches, model_dir, describe)
+    run = _Run(plan, schedule, loss, method, saver, log, progress, evaluators, batches, model_dir, describe, count)
     try:
       state, step = run.steps(state, start, step_fn, signals)
     finally:
       log.close()
       saver.close()  # also after a fault: a checkpoint that is being written is finished, not left half done
+  result = TrainResult(step, plan, state, run.latest, signals.requested if step < train_steps else None)
+  if any(plan.blueprint.is_adapter(name) for name in plan.blueprint.trainable):
+    save_adapter(result.model(), saver.directory / ADAPTER, method)
   run.last_words(step, signals.requested)
-  return TrainResult(step, plan, state, run.latest, signals.requested if step < train_steps else None)
+  return result
 
 
 def check_best_metric(best_metric: str | None, evaluators: Sequence[Evaluator], schedule: Schedule) -> None:
@@ -182,6 +193,18 @@ def check_best_metric(best_metric: str | None, evaluators: Sequence[Evaluator], 
                     f'checkpoint period of {schedule.checkpoint_period}')
 
 
+def check_initial(plan: StatePlan, initial_checkpoint_path: str | None) -> None:
+  """Raises UserError if the weights to start from are not there or are another model's; reads none of them."""
+  if initial_checkpoint_path is not None:
+    initial.check_params(initial_checkpoint_path, *_wanted(plan))
+
+
+def _wanted(plan: StatePlan) -> tuple[dict[str, Any], frozenset[str]]:
+  """All parameters of a plan, and the names of those that other weights need not have."""
+  wanted = {**plan.abstract.trainable, **plan.abstract.frozen}
+  return wanted, frozenset(name for name in wanted if plan.blueprint.is_adapter(name))
+
+
 def start_or_resume(plan: StatePlan, saver: Checkpointer, batches: Batches,
                     initial_checkpoint_path: str | None) -> tuple[TrainState, int]:
   """The state to go on from, and its step: this run's newest checkpoint, or other weights, or fresh ones."""
@@ -192,9 +215,7 @@ def start_or_resume(plan: StatePlan, saver: Checkpointer, batches: Batches,
   state = plan.init()
   if initial_checkpoint_path is None:
     return state, 0
-  wanted = {**plan.abstract.trainable, **plan.abstract.frozen}
-  adapters = frozenset(name for name in wanted if plan.blueprint.is_adapter(name))
-  loaded = initial.load_params(initial_checkpoint_path, wanted, may_lack=adapters)
+  loaded = initial.load_params(initial_checkpoint_path, *_wanted(plan))
   return dataclasses.replace(
       state,
       trainable={name: loaded.get(name, value) for name, value in state.trainable.items()},
@@ -217,6 +238,7 @@ class _Run:
   batches: Batches
   model_dir: str | pathlib.Path
   describe: faults.Describe | None
+  count: CountExamples | None
   latest: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
 
   def steps(self, state: TrainState, start: int, step_fn: TrainStep, signals: StopSignals) -> tuple[TrainState, int]:
@@ -247,7 +269,7 @@ class _Run:
     fault = fetched.first_fault()
     if fault is not None:
       raise faults.stop(self.model_dir, *fault, state, self.describe)
-    metrics = fetched.metrics(self.loss)
+    metrics = fetched.metrics(self.loss, self.count)
     self.latest['train'] = metrics
     self.log.write(step, 'train', metrics)
     self.progress.update(step, metrics)
@@ -271,7 +293,12 @@ class _Run:
     self.saver.save(step, state, self.batches.get_state(), {'method': self.method.config}, results)
 
   def last_words(self, step: int, signal_name: str | None) -> None:
-    """Says how the run ended, and warns of a model that has not learned its training tasks."""
+    """Says how the run ended, and warns of examples that were cut and of a model that has not learned its tasks."""
+    cut = metrics_log.total(self.model_dir, 'train', 'truncated')
+    if cut:
+      examples = metrics_log.total(self.model_dir, 'train', 'examples')
+      self.progress.message(f'{cut:,} of {examples:,} examples were cut to TASK_FEATURE_LENGTHS; greater lengths keep '
+                            'more of them whole')
     if signal_name is not None and step < self.schedule.train_steps:
       self.progress.message(f'{signal_name}: saved step {step} and stopped; the same command continues from there')
       return
@@ -299,7 +326,8 @@ class DryRun:
 
 def dry_run(*, make_model: MakeModel, batch: Mapping[str, np.ndarray], optimizer: Optimizer,
             method: Method | None = None, loss: losses.LossConfig | None = None, num_microbatches: int = 1,
-            partitioner: sharding.Partitioner | None = None, seed: int = 0) -> DryRun:
+            partitioner: sharding.Partitioner | None = None, seed: int = 0,
+            initial_checkpoint_path: str | None = None) -> DryRun:
   """Builds everything and traces one step on shapes: no weights, no memory, no run folder.
 
   Args:
@@ -311,11 +339,13 @@ def dry_run(*, make_model: MakeModel, batch: Mapping[str, np.ndarray], optimizer
     num_microbatches: as for `train`.
     partitioner: as for `train`.
     seed: as for `train`.
+    initial_checkpoint_path: as for `train`; names and shapes are checked, nothing is read.
 
   Returns:
     The plan of the run.
   """
   plan = plan_state(make_model, method or Full(), optimizer, partitioner or sharding.Partitioner(), seed)
+  check_initial(plan, initial_checkpoint_path)
   step = make_train_step(plan.blueprint, optimizer, loss or losses.LossConfig(), num_microbatches)
   shapes = {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in batch.items() if k != PROVENANCE}
   _, metrics = jax.eval_shape(step, plan.abstract, shapes)

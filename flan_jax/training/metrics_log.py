@@ -82,6 +82,11 @@ class MetricsLog:
     return self._writers[split]
 
 
+def total(model_dir: str | pathlib.Path, split: str, name: str) -> int:
+  """The sum of a counted metric over all entries of a split, resumed stretches of the run included."""
+  return int(sum(entry.get(name) or 0 for entry in read(model_dir) if entry['split'] == split))
+
+
 def read(model_dir: str | pathlib.Path) -> list[dict[str, Any]]:
   """The entries of a run's metrics.jsonl, in order."""
   lines = (pathlib.Path(model_dir) / JSONL).read_text(encoding='utf-8').splitlines()

@@ -128,6 +128,16 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
   return NamedSharding(mesh, PartitionSpec('data'))
 
 
+def check_rows(rows: int, mesh: Mesh, num_microbatches: int = 1) -> None:
+  """Raises UserError where the rows of a batch do not go evenly over devices and micro-batches."""
+  parts = mesh.shape['data']
+  if rows < 1 or rows % parts:
+    fitting = max(1, -(-rows // parts)) * parts
+    raise UserError(f'BATCH_SIZE ({rows}) must be a multiple of the {parts} devices that share it, e.g. {fitting}')
+  if num_microbatches < 1 or rows % num_microbatches:
+    raise UserError(f'num_microbatches ({num_microbatches}) must divide BATCH_SIZE ({rows})')
+
+
 def put_batch(batch: Mapping[str, np.ndarray], sharding: NamedSharding) -> dict[str, jax.Array]:
   """Sends one host's rows to its devices.
 

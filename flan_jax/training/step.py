@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 import optax
-from flax import nnx
 from jaxtyping import Array, Float
 
 from flan_jax.errors import UserError
@@ -17,6 +16,21 @@ from flan_jax.training.state import TrainState
 Batch = Mapping[str, Array]
 Metrics = dict[str, Float[Array, '']]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+
+
+class DropoutKeys:
+  """Gives `nnx.Rngs(dropout=key)`'s keys in the same order, counting in Python.
+
+  Flax counts in a traced variable, which makes tracing a deep model quadratic in its depth.
+  """
+
+  def __init__(self, key: Array):
+    self._key, self._count = key, 0
+
+  def dropout(self) -> Array:
+    """The next key."""
+    self._count += 1
+    return jax.random.fold_in(self._key, self._count - 1)
 
 
 def split_rows(batch: Batch, parts: int) -> dict[str, Array]:
@@ -38,7 +52,7 @@ def summed_gradient(blueprint: Blueprint, loss: losses.LossConfig, trainable: Pa
 
   def objective(params: Params) -> tuple[Float[Array, ''], losses.LossSums]:
     model = blueprint.merge(params, frozen)
-    sums = losses.loss_sums(model(batch, rngs=nnx.Rngs(dropout=key)), batch, loss)
+    sums = losses.loss_sums(model(batch, rngs=DropoutKeys(key)), batch, loss)
     return sums.loss, sums
 
   (_, sums), gradient = jax.value_and_grad(objective, has_aux=True)(trainable)

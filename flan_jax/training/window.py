@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -12,6 +12,8 @@ from flan_jax.training.losses import LossConfig
 from flan_jax.training.step import Metrics
 
 LOW_ACCURACY = 0.5
+
+CountExamples = Callable[[Mapping[str, np.ndarray]], tuple[int, int]]
 
 
 class Window:
@@ -55,14 +57,16 @@ class WindowReport:
         return step, {name: float(value) for name, value in metrics.items()}, batch
     return None
 
-  def metrics(self, loss: LossConfig) -> dict[str, float]:
+  def metrics(self, loss: LossConfig, count_examples: CountExamples | None = None) -> dict[str, float]:
     """Means over the window, token-weighted where that is what is meant.
 
     Args:
       loss: says what the sums are divided by.
+      count_examples: from a batch to its number of examples and how many of them were cut.
 
     Returns:
-      loss, z_loss, accuracy, grad_norm (mean), learning_rate (last), tokens_per_second, steps_per_second.
+      loss, z_loss, accuracy, grad_norm (mean), learning_rate (last), tokens_per_second, steps_per_second; examples and
+      truncated where they are counted.
     """
     total = {name: float(np.sum([m[name] for m in self._host], dtype=np.float64)) for name in self._host[0]}
     divisor = (loss.loss_normalizing_factor or 0.0) * len(self._host) or max(total['weight'], 1e-8)
@@ -74,4 +78,11 @@ class WindowReport:
         'learning_rate': float(self._host[-1]['learning_rate']),
         'tokens_per_second': total['tokens'] / max(self._seconds, 1e-9),
         'steps_per_second': len(self._host) / max(self._seconds, 1e-9),
+        **self._counts(count_examples),
     }
+
+  def _counts(self, count_examples: CountExamples | None) -> dict[str, float]:
+    if count_examples is None:
+      return {}
+    counts = [count_examples(batch) for _, _, batch in self._steps]
+    return {'examples': float(sum(n for n, _ in counts)), 'truncated': float(sum(cut for _, cut in counts))}
