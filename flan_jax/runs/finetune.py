@@ -1,15 +1,17 @@
 """Fine-tuning: a mixture, a model and a method become a trained run folder."""
 
 import pathlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import seqio
 
 from flan_jax.data import iterator, registry
+from flan_jax.errors import UserError
 from flan_jax.models import T5Config
 from flan_jax.peft import Full, Method
-from flan_jax.runs import parts
+from flan_jax.runs import parts, plan
 from flan_jax.training import loop, losses, sharding
 from flan_jax.training.evaluators import Evaluator, LossEvaluator
 from flan_jax.training.optimizers import Optimizer
@@ -29,7 +31,7 @@ def finetune(
   method: Method | None = None,
   loss: losses.LossConfig | None = None,
   mixture_or_task_module: str | Sequence[str] = parts.TASK_MODULES,
-  eval_tasks: Sequence[str] = (),
+  eval_tasks: str | Sequence[str] = (),
   eval_period: int = 1000,
   eval_examples: int = 200,
   eval_steps: int = 0,
@@ -83,6 +85,13 @@ def finetune(
   """
   parts.use_tasks(mixture_or_task_module)
   make_model = parts.model_maker(model, vocabulary)
+  method, partitioner = method or Full(), partitioner or sharding.Partitioner()
+  followed = [eval_tasks] if isinstance(eval_tasks, str) else eval_tasks
+  loop.Schedule(train_steps, log_period, checkpoint_period)  # raises where one of them cannot be meant
+  if eval_period < 1:
+    raise UserError(f'EVAL_PERIOD must be at least 1, not {eval_period}.')
+  sharding.check_rows(batch_size, partitioner.mesh(), num_microbatches)
+  parts.check_split(followed, 'validation')
   named = [mixture_or_task_name] if isinstance(mixture_or_task_name, str) else mixture_or_task_name
   mixture = registry.mixture_of(named)
 
@@ -90,21 +99,28 @@ def finetune(
     return iterator.batches(mixture, task_feature_lengths, batch_size, seed=seed, split=split, pack=pack,
                             use_cached=use_cached_tasks)
 
+  if use_cached_tasks:
+    parts.check_cached(mixture)
   stream = batches('train', random_seed)
-  shared: dict[str, Any] = {'make_model': make_model, 'optimizer': optimizer, 'method': method or Full(), 'loss': loss,
-            'num_microbatches': num_microbatches, 'partitioner': partitioner, 'seed': random_seed}
+  shared: dict[str, Any] = {'make_model': make_model, 'optimizer': optimizer, 'method': method, 'loss': loss,
+            'num_microbatches': num_microbatches, 'partitioner': partitioner, 'seed': random_seed,
+            'initial_checkpoint_path': initial_checkpoint_path}
   if dry_run:
-    return loop.dry_run(batch=next(stream), **shared)
+    batch = next(stream)
+    planned = loop.dry_run(batch=batch, **shared)
+    print(plan.describe(planned, mixture, batch, train_steps=train_steps, method=method, model_dir=model_dir,
+                        initial_checkpoint_path=initial_checkpoint_path))
+    return planned
   evaluators: list[Evaluator] = [
     parts.RankEvaluator(task, period=eval_period, limit=eval_examples, lengths=task_feature_lengths)
-    for task in eval_tasks
+    for task in followed
   ]
   if eval_steps:
     evaluators.append(LossEvaluator(f'training_eval/{mixture}', lambda: batches('validation', 0),
                                     period=eval_period, eval_steps=eval_steps))
+  print('\n'.join([f'training on {mixture}:', *plan.training_rows(mixture, brief=True)]), file=sys.stderr)
   return loop.train(
-    model_dir=pathlib.Path(model_dir), batches=stream, train_steps=train_steps,
-    initial_checkpoint_path=initial_checkpoint_path, evaluators=evaluators, checkpoint_period=checkpoint_period,
-    log_period=log_period, keep=keep, best_metric=best_metric, config_text=config_text, show_progress=show_progress,
-    **shared,
+    model_dir=pathlib.Path(model_dir), batches=stream, train_steps=train_steps, evaluators=evaluators,
+    checkpoint_period=checkpoint_period, log_period=log_period, keep=keep, best_metric=best_metric,
+    config_text=config_text, show_progress=show_progress, count_examples=parts.count_examples, **shared,
   )  # fmt: skip

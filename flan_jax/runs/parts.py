@@ -3,10 +3,11 @@
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import seqio
 from flax import nnx
 
-from flan_jax.data import registry
+from flan_jax.data import provenance, registry
 from flan_jax.data.rows import EvalRow, rows
 from flan_jax.data.vocabulary import use_vocabulary
 from flan_jax.errors import UserError
@@ -19,12 +20,12 @@ def use_tasks(modules: str | Sequence[str] = TASK_MODULES) -> None:
   """Imports the modules that register tasks.
 
   Raises:
-    UserError: where there is no such module.
+    UserError: where there is no such module, or Python cannot read it.
   """
   for module in (modules,) if isinstance(modules, str) else modules:
     try:
       importlib.import_module(module)
-    except ModuleNotFoundError as error:
+    except (ImportError, SyntaxError) as error:
       raise UserError(f'MIXTURE_OR_TASK_MODULE: cannot import {module!r} ({error}).') from error
 
 
@@ -32,15 +33,28 @@ def model_maker(config: T5Config, vocabulary: seqio.Vocabulary) -> Callable[[nnx
   """Puts a vocabulary in force and returns the constructor of the model for it.
 
   Raises:
-    UserError: where the vocabulary has more ids than the model has embeddings.
+    UserError: where the vocabulary cannot be read, or has more ids than the model has embeddings.
   """
   use_vocabulary(vocabulary)
-  if vocabulary.vocab_size > config.vocab_size:
+  size = _vocabulary_size(vocabulary)
+  if size > config.vocab_size:
     raise UserError(
-      f'The vocabulary has {vocabulary.vocab_size} ids and the model embeds {config.vocab_size}: '
-      f'set models.T5Config.vocab_size to at least {vocabulary.vocab_size}.'
+      f'The vocabulary has {size} ids and the model embeds {config.vocab_size}: '
+      f'set models.T5Config.vocab_size to at least {size}.'
     )
   return lambda rngs: T5(config, rngs=rngs)
+
+
+def _vocabulary_size(vocabulary: seqio.Vocabulary) -> int:
+  """The number of ids; the first look at a vocabulary, which reads its file."""
+  try:
+    return vocabulary.vocab_size
+  except UserError:
+    raise
+  except Exception as error:  # TensorFlow's, protobuf's and SentencePiece's errors have no base class in common
+    file = getattr(vocabulary, 'sentencepiece_model_file', None)
+    cause = ' '.join(str(error).split())[:200]
+    raise UserError(f'VOCABULARY_FILE: cannot read a vocabulary from {file!r} ({cause}).') from error
 
 
 def evaluation_tasks(name: str) -> list[str]:
@@ -53,6 +67,26 @@ def evaluation_tasks(name: str) -> list[str]:
     else:
       found.append(task)
   return found
+
+
+def check_split(names: Sequence[str], split: str) -> None:
+  """Raises UserError, naming what there is, where a task has no rows of a role; reads none of them."""
+  for name in names:
+    registry.get_mixture_or_task(name).num_input_examples(split)
+
+
+def check_cached(name: str) -> None:
+  """Raises UserError where a task has no offline cache."""
+  for task in registry.tasks_of(name):
+    if seqio.TaskRegistry.get(task).cache_dir is None:
+      raise UserError(f'USE_CACHED_TASKS: {task!r} is in none of the cache folders; name more of them by '
+                      '--seqio_additional_cache_dirs, or leave the macro False.')
+
+
+def count_examples(batch: Mapping[str, np.ndarray]) -> tuple[int, int]:
+  """Returns how many examples a packed batch holds, and how many of them were cut to the feature lengths."""
+  records = batch[provenance.FEATURE].reshape(-1, provenance.WIDTH)
+  return int(np.count_nonzero(records[:, 0])), provenance.count_truncated(records)
 
 
 def read_tasks(

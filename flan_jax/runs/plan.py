@@ -1,0 +1,93 @@
+"""What a run is about to do, in lines for a person: which rows train, on what, for how long."""
+
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+import seqio
+
+from flan_jax.data import registry
+from flan_jax.data.source import TfdsRows
+from flan_jax.peft import Method
+from flan_jax.training import loop
+
+MANY = 12  # more tasks than this are told by cluster where a run only starts
+
+
+def training_rows(name: str, split: str = 'train', *, brief: bool = False) -> list[str]:
+  """Says which rows a task or mixture trains on.
+
+  Args:
+    name: of the task or mixture.
+    split: the rows' role.
+    brief: one line for each cluster where there are many tasks.
+
+  Returns:
+    Lines such as '  sst2: train[0:30000] of glue/sst2:2.0.0, 6.1 % of the examples'.
+
+  Raises:
+    UserError: where a task has no such rows.
+  """
+  provider = registry.get_mixture_or_task(name)
+  tasks = [provider] if isinstance(provider, seqio.Task) else sorted(provider.tasks, key=lambda task: task.name)
+  counts = [task.num_input_examples(split) or 0 for task in tasks]
+  rates = [1.0 if isinstance(provider, seqio.Task) else provider.get_rate(task) for task in tasks]
+  shares = [100 * rate / sum(rates) for rate in rates]
+  if len(tasks) == 1:
+    return [f'  {_rows(tasks[0], split, counts[0])}']
+  if brief and len(tasks) > MANY:
+    return _by_cluster(tasks, counts, shares)
+  return [f'  {_rows(task, split, count)}, {share:.1f} % of the examples'
+          for task, count, share in zip(tasks, counts, shares, strict=True)]
+
+
+def _rows(task: seqio.Task, split: str, count: int) -> str:
+  if isinstance(task.source, TfdsRows):
+    return f'{task.name}: {task.source.rows(split)} of {registry.task_info(task.name).dataset.source}'
+  return f'{task.name}: {count:,} rows'
+
+
+def _by_cluster(tasks: list[seqio.Task], counts: list[int], shares: list[float]) -> list[str]:
+  clusters: dict[str, list[int]] = {}
+  for index, task in enumerate(tasks):
+    known = isinstance(task.source, TfdsRows)
+    clusters.setdefault(registry.task_info(task.name).dataset.cluster if known else 'others', []).append(index)
+  return [
+    f'  {cluster}: {", ".join(tasks[i].name for i in members)}; {sum(counts[i] for i in members):,} rows, '
+    f'{sum(shares[i] for i in members):.1f} % of the examples'
+    for cluster, members in clusters.items()
+  ]
+
+
+def describe(planned: loop.DryRun, name: str, batch: Mapping[str, np.ndarray], *, train_steps: int, method: Method,
+             model_dir: str, initial_checkpoint_path: str | None) -> str:
+  """The plan of a dry run.
+
+  Args:
+    planned: shapes and shardings.
+    name: of the task or mixture.
+    batch: the first one.
+    train_steps: updates.
+    method: what trains.
+    model_dir: the run folder.
+    initial_checkpoint_path: where the weights come from; None for random ones.
+
+  Returns:
+    Several lines.
+  """
+  mesh = planned.plan.mesh
+  devices = f'{mesh.size} {jax.devices()[0].device_kind} device{"s" if mesh.size > 1 else ""}'
+  axes = ' x '.join(f'{axis} {size}' for axis, size in mesh.shape.items())
+  options = ', '.join(f'{option}={value!r}' for option, value in method.config.items() if option != 'method')
+  shapes = [f'  {feature}: {value.dtype} {list(value.shape)}' for feature, value in sorted(batch.items())
+            if feature != loop.PROVENANCE]
+  return '\n'.join([
+    'parameters:', *(f'  {line}' for line in planned.table.modules), f'  {planned.table.summary}',
+    f'method: {method.name}{f" ({options})" if options else ""}',
+    f'devices: {devices}, mesh {axes}',
+    f'rows of {name}:', *training_rows(name),
+    'batch:', *shapes,
+    f'steps: {train_steps:,}',
+    f'start: {initial_checkpoint_path or "random weights"}',
+    f'run folder: {model_dir}',
+  ])  # fmt: skip
