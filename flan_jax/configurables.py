@@ -8,22 +8,40 @@ from typing import Any
 import gin
 import seqio
 
-from flan_jax import models, peft
+from flan_jax import arguments, models, peft
 from flan_jax.data import vocabulary
+from flan_jax.errors import UserError
 from flan_jax.runs import evaluate, finetune, infer, zero_shot
 from flan_jax.training import losses, optimizers, schedules, sharding
 from tasks.quickstart.vocabulary import quickstart_vocabulary
 
 
-def _function(constructor: Callable[..., Any]) -> Callable[..., Any]:
-  """Wraps a class, because gin would register a subclass of it in its place."""
+def _function(constructor: Callable[..., Any], name: str) -> Callable[..., Any]:
+  """Wraps a function or class to check what gin hands to it; gin would also register a subclass in a class's place."""
+  signature = inspect.signature(constructor)
 
   @functools.wraps(constructor, updated=())
   def build(*args: Any, **kwargs: Any) -> Any:
+    given = signature.bind_partial(*args, **kwargs).arguments
+    problems = [f'{name} needs a value for {parameter!r}: bind {name}.{parameter}.'
+                for parameter in arguments.missing(constructor, given)]
+    problems += [f'{_place(name, parameter)} {problem}.'
+                 for parameter, problem in arguments.misfits(constructor, given).items()]
+    if problems:
+      raise UserError('\n'.join(problems))
     return constructor(*args, **kwargs)
 
-  build.__signature__ = inspect.signature(constructor)  # type: ignore[attr-defined]
+  build.__signature__ = signature  # type: ignore[attr-defined]
   return build
+
+
+def _place(name: str, parameter: str) -> str:
+  """Where a person set a parameter: the macro that it is bound to, if it is, and the parameter."""
+  try:
+    bound = str(gin.query_parameter(f'{name}.{parameter}'))
+  except ValueError:
+    bound = ''
+  return f'{bound[1:]} ({name}.{parameter})' if bound.startswith('%') else f'{name}.{parameter}'
 
 
 _MEMBERS: dict[str, tuple[Callable[..., Any], ...]] = {
@@ -49,6 +67,7 @@ def register() -> dict[str, Callable[..., Any]]:
   found = {}
   for module, members in _MEMBERS.items():
     for member in members:
-      built = _function(member)
-      found[f'{module}.{member.__name__}'] = gin.external_configurable(built, name=member.__name__, module=module)
+      name = f'{module}.{member.__name__}'
+      built = _function(member, name)
+      found[name] = gin.external_configurable(built, name=member.__name__, module=module)
   return found
