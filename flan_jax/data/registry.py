@@ -91,6 +91,7 @@ def register_family(
   """
   members = tuple(dataset for dataset in datasets if dataset.name not in evaluation_only)
   family = Family(name, members, dict(exclusions or {}), max_rate)
+  _refuse_taken(name, [name, *(dataset.name for dataset in datasets)])
   for dataset in datasets:
     _register_tasks(name, dataset)
   for prompting, suffix in _SUFFIX.items():
@@ -102,6 +103,16 @@ def register_family(
   return family
 
 
+def _refuse_taken(family: str, names: Sequence[str]) -> None:
+  """Raises before anything is registered: half a family would be in the way of the mended one."""
+  taken = {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}
+  for name in names:
+    if name in taken:
+      by = f' by a dataset of family {_TASKS[name].family!r}' if name in _TASKS else ''
+      raise UserError(f'Family {family!r} cannot be registered: the name {name!r} is taken{by}.')
+    taken.add(name)
+
+
 def _register_tasks(family: str, dataset: Dataset) -> None:
   every = tuple(range(len(dataset.templates)))
   for prompting, suffix in _SUFFIX.items():
@@ -111,9 +122,6 @@ def _register_tasks(family: str, dataset: Dataset) -> None:
 
 
 def _register_task(info: TaskInfo) -> None:
-  if info.name in _TASKS:
-    raise UserError(f'Two datasets are named {info.dataset.name!r}: families {info.family!r} and '
-                    f'{_TASKS[info.name].family!r}.')
   seqio.TaskRegistry.add(
     info.name,
     source=TfdsRows(info.dataset.name, info.dataset.source, info.dataset.splits),

@@ -1,15 +1,19 @@
 """TFDS rows as a SeqIO data source: slices clamped, every row with its id, missing data said in one sentence."""
 
 import functools
+import pathlib
+import textwrap
 
 import seqio
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import downloader
 
 from flan_jax.data.splits import RowRange, Splits, resolve
 from flan_jax.errors import UserError
 
 ROW_ID = 'tfds_id'  # TFDS's own: '<file of the shard>__<row in it>'
+RETRIES = 2  # of a download; TFDS's own ten, with pauses that double, keep a machine without a network for minutes
 
 
 class TfdsRows(seqio.TfdsDataSource):
@@ -31,19 +35,17 @@ class TfdsRows(seqio.TfdsDataSource):
     self._name = tfds_name
     self._declared = splits
 
-  @functools.cached_property
+  @property
   def builder(self) -> tfds.core.DatasetBuilder:
-    """The prepared TFDS builder; prepares it where TFDS can.
+    """The prepared TFDS builder in the data dir now in force; prepares it where TFDS can.
 
     Raises:
       UserError: where the rows are not on disk and cannot be fetched.
     """
-    builder = _open(self._owner, self._name, self.tfds_dataset.data_dir)
-    if not builder.info.splits:
-      _prepare(self._owner, builder)
-    return builder
+    # A loader of its own: the one that SeqIO keeps would stay with the first data dir that it saw.
+    return _builder(self._owner, self._name, seqio.LazyTfdsLoader(self._name).data_dir)
 
-  @functools.cached_property
+  @property
   def ranges(self) -> dict[str, RowRange]:
     """The rows of each role that this copy of the dataset has."""
     sizes = {name: info.num_examples for name, info in self.builder.info.splits.items()}
@@ -93,7 +95,20 @@ class TfdsRows(seqio.TfdsDataSource):
     return [file.filename for file in self.builder.info.splits[rows.split].file_instructions]
 
 
+@functools.cache
+def _builder(owner: str, tfds_name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
+  builder = _open(owner, tfds_name, data_dir)
+  if not builder.info.splits:
+    _prepare(owner, builder)
+  return builder
+
+
 def _open(owner: str, tfds_name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
+  if data_dir and '://' not in data_dir and not pathlib.Path(data_dir).is_dir():
+    raise UserError(
+      f'Dataset {owner!r}: there is no folder {data_dir} to read {tfds_name!r} from; point --tfds_data_dir at the '
+      'folder that holds it.'
+    )
   try:
     return tfds.builder(tfds_name, data_dir=data_dir)
   except Exception as error:
@@ -104,8 +119,11 @@ def _open(owner: str, tfds_name: str, data_dir: str | None) -> tfds.core.Dataset
 
 
 def _prepare(owner: str, builder: tfds.core.DatasetBuilder) -> None:
+  downloader.MAX_RETRIES = RETRIES
   try:
     builder.download_and_prepare()
+  except UserError:
+    raise
   except Exception as error:
     raise UserError(
       f'Dataset {owner!r}: {builder.info.full_name} is not prepared in {builder.data_path}, and TFDS could not fetch '
@@ -114,5 +132,5 @@ def _prepare(owner: str, builder: tfds.core.DatasetBuilder) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-  lines = str(error).strip().splitlines()
-  return f'{type(error).__name__}: {lines[0][:160]}' if lines else type(error).__name__
+  first = next(iter(str(error).strip().splitlines()), '')
+  return f'{type(error).__name__}: {textwrap.shorten(first, 160, placeholder=" ...")}'.removesuffix(': ')

@@ -131,11 +131,12 @@ class WordVocabulary(seqio.Vocabulary):
     return ' '.join(self._words[i - self.FIRST_WORD] for i in ids if i >= self.FIRST_WORD)
 
   def _encode_tf(self, s: tf.Tensor) -> tf.Tensor:
-    spaced = tf.strings.regex_replace(tf.strings.lower(s), r'([^\pL\pN_\s])', r' \1 ')
+    spaced = tf.strings.regex_replace(tf.strings.lower(s, encoding='utf-8'), r'([^\pL\pN_\s])', r' \1 ')
     return self._lookup().lookup(tf.strings.split(spaced))
 
   def _decode_tf(self, ids: tf.Tensor) -> tf.Tensor:
-    return tf.strings.reduce_join(tf.gather(('', '', '', *self._words), ids), separator=' ', axis=-1)
+    spaced = tf.strings.reduce_join(tf.gather(('', '', '', *self._words), ids), separator=' ', axis=-1)
+    return tf.strings.strip(tf.strings.regex_replace(spaced, ' +', ' '))
 
   def _lookup(self) -> tf.lookup.StaticHashTable:
     if self._table is None:

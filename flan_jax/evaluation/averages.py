@@ -50,6 +50,12 @@ def over_datasets(results: Sequence[TemplateResult], seed: int = 0) -> list[Clus
   return clusters
 
 
+def overall(results: Sequence[TemplateResult], seed: int = 0) -> Estimate:
+  """Returns the unweighted mean over all datasets, each the mean over its templates, whatever their clusters."""
+  scored = [result for result in results if result.method != 'excluded']
+  return _average(list(_grouped(scored, 'dataset').values()), seed)
+
+
 def _dataset(results: Sequence[TemplateResult], excluded: list[str], seed: int) -> DatasetResult:
   measured = {(result.metric, *sorted(result.metrics)) for result in results}
   if len(measured) > 1:

@@ -226,4 +226,4 @@ def _write(folder: pathlib.Path, evaluations: list[Evaluation], held_out: str, c
     report.Section('Configuration', code=config_text),
   ])  # fmt: skip
   for table in shown:
-    rich.print(table.to_rich())
+    rich.print(table)

@@ -61,14 +61,14 @@ def test_each_series_has_a_colour_of_its_own_and_a_missing_value_has_no_bar(tmp_
 
 
 def test_colours_are_told_apart_by_colour_blind_readers():
-  """Every two colours differ in lightness or in the blue-yellow direction, which red-green blindness leaves."""
+  """Every two colours differ in what red-green blindness leaves: lightness and the blue-yellow direction."""
   linear = [np.array(to_rgb(color)) ** 2.2 for color in plots.COLORS]
   # Deuteranopia after Vienot, Brettel and Mollon (1999).
   seen = np.array([[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]])
   blind = [(seen @ color).clip(0, 1) ** (1 / 2.2) for color in linear]
   for place, one in enumerate(blind):
     for other in blind[place + 1 :]:
-      assert np.abs(one - other).max() > 0.08
+      assert np.abs(one - other).max() > 0.15  # green and olive are 0.07 apart, red and green 0.14
 
 
 def test_chance_is_a_dashed_line_across_its_group_only(tmp_path):

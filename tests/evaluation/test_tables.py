@@ -151,7 +151,7 @@ def test_a_width_without_room_for_the_essentials_still_prints_every_character():
 def test_names_break_after_underscores_and_before_template_numbers_but_never_inside_numbers():
   assert terminal.broken('quickstart_paraphrase.template_12', 12) == ['quickstart_', 'paraphrase.', 'template_12']
   assert terminal.broken('same weights, instruction removed', 13) == ['same weights,', 'instruction', 'removed']
-  assert terminal.broken('T5 v1.1 12.5', 4) == ['T5', 'v1.1', '12.5']
+  assert terminal.broken('T5 v1.1 12.5', 3) == ['T5', 'v1.1', '12.5']
   assert terminal.broken('unbreakable', 4) == ['unbreakable']
   assert terminal.broken('', 4) == ['']
 

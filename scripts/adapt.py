@@ -1,0 +1,25 @@
+"""Learns one new task with a PEFT method, and says what it cost and what the model forgot.
+
+  python -m scripts.adapt --gin_file=models/t5_1_1_small.gin --gin.CHECKPOINT_PATH=runs/base --gin.NEW_TASK=cb \\
+      --gin.OLD_TASKS="('sst2', 'trec')" --gin.TRAIN_STEPS=500 --gin.MODEL_DIR=runs/cb --tfds_data_dir=DIR
+"""
+
+import sys
+from collections.abc import Sequence
+
+from flan_jax import cli
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs the script and returns its exit code."""
+  args = cli.parse_args(cli.parser(__doc__, 'runs/adapt.gin'), argv)
+
+  def body() -> None:
+    cli.load_gin(args)
+    cli.call('runs.adapt', args)
+
+  return cli.run(body)
+
+
+if __name__ == '__main__':
+  sys.exit(main())
