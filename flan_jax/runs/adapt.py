@@ -8,12 +8,11 @@ from typing import Any
 
 import rich
 import seqio
-from flax import nnx
 
 from flan_jax.evaluation import averages, tables
 from flan_jax.evaluation.results import Evaluation, write_results
 from flan_jax.evaluation.statistics import Estimate
-from flan_jax.models import T5Config
+from flan_jax.models import T5, T5Config
 from flan_jax.peft import LoRA, Method, detach
 from flan_jax.peft.partition import make_blueprint, parameter_table
 from flan_jax.runs import parts
@@ -125,7 +124,7 @@ def adapt(
   counts = parameter_table(make_blueprint(adapted, method.trainable_filter()))
   judge = Judge(base, Questions(split=split, examples=examples, lengths=task_feature_lengths, seed=random_seed))
 
-  def ask(network: nnx.Module, names: Sequence[str], label: str) -> Evaluation:
+  def ask(network: T5, names: Sequence[str], label: str) -> Evaluation:
     tasks = [task for name in names for task in parts.evaluation_tasks(name)]
     return judge.evaluate(network, tasks, label, checkpoint_path)
 

@@ -145,7 +145,7 @@ def training_datasets(family: registry.Family, held_out: str, clusters: Sequence
   allowed = family.without(held_out)
   for cluster in clusters or ():
     if cluster not in {dataset.cluster for dataset in allowed}:
-      raise UserError(f'The cluster {cluster!r} cannot train a model that is judged on {held_out!r}: it is held out too.')
+      raise UserError(f'The cluster {cluster!r} cannot train a model that is judged on {held_out!r}: it is held out.')
   return [dataset for dataset in allowed if clusters is None or dataset.cluster in clusters]
 
 

@@ -22,8 +22,8 @@ COUNTS = {
   't5_1_1_xxl': 11_135_332_352,
   'mt5_small': 300_176_768, 'mt5_base': 582_401_280, 'mt5_large': 1_229_581_312, 'mt5_xl': 3_742_619_648,
   'mt5_xxl': 12_921_057_280,
-  'byt5_small': 299_637_760, 'byt5_base': 581_653_248, 'byt5_large': 1_228_189_184, 'byt5_xl': 3_735_367_680,
-  'byt5_xxl': 12_906_012_672,
+  'byt5_small': 299_637_760, 'byt5_base': 581_653_248, 'byt5_large': 1_228_183_552, 'byt5_xl': 3_737_801_728,
+  'byt5_xxl': 12_906_899_328,
 }  # fmt: skip
 PUBLISHED = re.compile(r't5_1_[01]_(small|base|large|3b|11b|xl|xxl)|m?t5_\w+|byt5_\w+')
 VALUES = {'TRAIN_STEPS': '1', 'OLD_TASKS': "('sst2',)"}

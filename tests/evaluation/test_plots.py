@@ -68,7 +68,7 @@ def test_colours_are_told_apart_by_colour_blind_readers():
   blind = [(seen @ color).clip(0, 1) ** (1 / 2.2) for color in linear]
   for place, one in enumerate(blind):
     for other in blind[place + 1 :]:
-      assert np.abs(one - other).max() > 0.15  # green and olive are 0.07 apart, red and green 0.14
+      assert np.abs(one - other).max() > 0.15  # red and green are 0.14 apart, red and olive 0.07
 
 
 def test_chance_is_a_dashed_line_across_its_group_only(tmp_path):
