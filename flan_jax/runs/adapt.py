@@ -54,7 +54,8 @@ class Adaptation:
       rows.append((label, *(text for e in cells for text in (tables.number(e.value), tables.interval(e.low, e.high)))))
     share = 100.0 * self.trainable / self.total
     title = f'{self.method["method"]}: {self.trainable:,} of {self.total:,} parameters trained ({share:.1f} %)'
-    return tables.Table(title, columns, rows, 'Percent, mean over templates and datasets. Removed, the model is the base.')
+    note = 'Percent, mean over templates and datasets. Removed, the model is the base.'
+    return tables.Table(title, columns, rows, note)
 
 
 def adapt(

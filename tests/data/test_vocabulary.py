@@ -107,7 +107,8 @@ def test_without_a_choice_the_error_says_what_to_bind(use, no_vocabulary):
 
 
 def test_t5s_pieces_pass_through_unchanged(real_data, no_vocabulary):
-  pieces = use_vocabulary(seqio.SentencePieceVocabulary(str(real_data / 'vocabs' / 't5_cc_all.32000.model'), extra_ids=100))
+  file = str(real_data / 'vocabs' / 't5_cc_all.32000.model')
+  pieces = use_vocabulary(seqio.SentencePieceVocabulary(file, extra_ids=100))
   text = 'Is it true? OPTIONS:\n- yes'
   assert ActiveVocabulary().encode(text) == pieces.encode(text)
   assert ActiveVocabulary().encode_tf(tf.constant(text)).numpy().tolist() == pieces.encode(text)
