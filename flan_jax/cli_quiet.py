@@ -1,6 +1,7 @@
 """Keeps the start-up chatter of the libraries off the screen: named lines only, so that no real error is lost."""
 
 import contextlib
+import functools
 import logging
 import os
 import subprocess
@@ -13,7 +14,7 @@ NATIVE = ('All log messages before absl::InitializeLog()', 'cudart_stub.cc', 'Co
           'Unable to register cu', 'oneDNN custom operations are on', 'rebuild TensorFlow with the appropriate',
           'optimized to use available CPU instructions')
 # What Python code logs: each is either harmless or told by us in another way.
-LOGGED = ('CounterV2 (from tensorflow', 'Variant folder', 'will be removed during packing')
+LOGGED = ('CounterV2 (from tensorflow', 'Variant folder', 'will be removed during packing', 'Retrying (Retry(')
 
 _FILTER = """
 import sys
@@ -39,7 +40,7 @@ def quiet_start() -> Iterator[None]:
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   from absl import logging as absl_logging  # the logger must be of absl's own class
 
-  loggers = [absl_logging.get_absl_logger(), logging.getLogger('tensorflow')]
+  loggers = [absl_logging.get_absl_logger(), *map(logging.getLogger, ('tensorflow', 'urllib3.connectionpool'))]
   chatter = _NotChatter()
   for logger in loggers:
     logger.addFilter(chatter)
@@ -60,6 +61,7 @@ def quiet_imports() -> Iterator[None]:
   this process down, its last words still arrive.
   """
   if 'tensorflow' in sys.modules:
+    _quiet_generation()
     yield
     return
   sys.stderr.flush()
@@ -70,9 +72,7 @@ def quiet_imports() -> Iterator[None]:
   os.dup2(sieve.stdin.fileno(), 2)
   sieve.stdin.close()
   try:
-    import tensorflow_datasets as tfds
-
-    _quiet_generation(tfds)
+    _quiet_generation()
     yield
   finally:
     sys.stderr.flush()
@@ -81,9 +81,14 @@ def quiet_imports() -> Iterator[None]:
     sieve.wait()
 
 
-def _quiet_generation(tfds: object) -> None:
-  """TFDS prints sizes before it prepares a dataset; where it knows none there is nothing to say and no bar to draw."""
-  builder = tfds.core.DatasetBuilder  # type: ignore[attr-defined]
+@functools.cache
+def _quiet_generation() -> None:
+  """TFDS announces what it prepares: nothing is shown where it knows no size, and no bar where nobody looks."""
+  import tensorflow_datasets as tfds
+
+  if not sys.stderr.isatty():
+    tfds.disable_progress_bar()
+  builder = tfds.core.DatasetBuilder
   for name in ('_log_download_bytes', '_log_download_done'):
     said = getattr(builder, name, None)
     if said is not None:

@@ -1,7 +1,6 @@
 """Fine-tuning: a mixture, a model and a method become a trained run folder."""
 
 import pathlib
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -118,9 +117,10 @@ def finetune(
   if eval_steps:
     evaluators.append(LossEvaluator(f'training_eval/{mixture}', lambda: batches('validation', 0),
                                     period=eval_period, eval_steps=eval_steps))
-  print('\n'.join([f'training on {mixture}:', *plan.training_rows(mixture, brief=True)]), file=sys.stderr)
+  notes = [f'training on {mixture}:', *plan.training_rows(mixture, brief=True)]
   return loop.train(
     model_dir=pathlib.Path(model_dir), batches=stream, train_steps=train_steps, evaluators=evaluators,
     checkpoint_period=checkpoint_period, log_period=log_period, keep=keep, best_metric=best_metric,
-    config_text=config_text, show_progress=show_progress, count_examples=parts.count_examples, **shared,
+    config_text=config_text, show_progress=show_progress, count_examples=parts.count_examples, notes=notes,
+    **shared,
   )  # fmt: skip

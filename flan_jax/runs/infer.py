@@ -79,6 +79,7 @@ def infer(
   else:
     names = parts.evaluation_tasks(str(mixture_or_task_name))
     parts.check_split(names, split)
+    initial.find_checkpoint(checkpoint_path)  # a mistake is told before the rows of many templates are read
     tasks = parts.read_tasks(names, split, examples, task_feature_lengths, random_seed)
     named = {name: [{'inputs': row.inputs_pretokenized, 'targets': row.targets_pretokenized, 'row_id': row.row_id}
                     for row in rows] for name, rows in zip(names, tasks, strict=True)}

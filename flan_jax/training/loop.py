@@ -117,6 +117,7 @@ def train(
     config_text: str | None = None,
     describe_provenance: faults.Describe | None = None,
     count_examples: CountExamples | None = None,
+    notes: Sequence[str] = (),
     show_progress: bool = True,
 ) -> TrainResult:
   """Trains until `train_steps` updates are done, from scratch, from other weights, or from where this run stopped.
@@ -143,6 +144,7 @@ def train(
     config_text: text of config.gin, written to the run folder.
     describe_provenance: turns a batch into a list of readable origins, for error messages.
     count_examples: from a batch to its number of examples and how many of them were cut; both are logged.
+    notes: lines to show before the first step.
     show_progress: False prints only messages.
 
   Returns:
@@ -166,7 +168,8 @@ def train(
   describe = describe_provenance or getattr(batches, 'origins', None)
   count = count_examples or getattr(batches, 'count_examples', None)
   with StopSignals() as signals, Progress(train_steps, start, visible=show_progress) as progress:
-    progress.message(f'{table.summary}; step {start} of {train_steps}')
+    for line in (*notes, f'{table.summary}; step {start} of {train_steps}'):
+      progress.message(line)
     run = _Run(plan, schedule, loss, method, saver, log, progress, evaluators, batches, model_dir, describe, count)
     try:
       state, step = run.steps(state, start, step_fn, signals)
