@@ -179,6 +179,7 @@ def train(
   result = TrainResult(step, plan, state, run.latest, signals.requested if step < train_steps else None)
   if any(plan.blueprint.is_adapter(name) for name in plan.blueprint.trainable):
     save_adapter(result.model(), saver.directory / ADAPTER, method)
+    progress.message(f'the adapter alone is in {saver.directory / ADAPTER}')
   run.last_words(step, signals.requested)
   return result
 

@@ -1,5 +1,6 @@
 """The loop: exact resume, kills, signals, faults, initial weights, evaluators and logs."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 from flan_jax.errors import UserError
+from flan_jax.models.t5 import T5
 from flan_jax.peft import LoRA
+from flan_jax.peft.io import read_adapter
 from flan_jax.training import evaluators, faults, initial, loop, metrics_log, optimizers
 from tests.training import toy
 
@@ -140,6 +143,85 @@ def test_lora_starts_from_another_run_and_leaves_it_as_it_was(reference, tmp_pat
   np.testing.assert_array_equal(model(batch), tuned.model()(batch))
   with pytest.raises(UserError, match='merge the adapter first'):
     toy.run(tmp_path / 'next', 1, initial_checkpoint_path=str(tmp_path))
+
+
+def test_the_adapter_alone_is_left_beside_the_checkpoints_and_fits_the_base(reference, tmp_path, capsys):
+  folder, _ = reference
+  tuned = toy.run(tmp_path, 10, method=LoRA(rank=2), initial_checkpoint_path=str(folder))
+  plain = initial.restore_model(folder, toy.make_model)
+  adapted = initial.restore_model(folder, toy.make_model, str(tmp_path / 'adapter'))
+  batch = {k: jax.numpy.asarray(v) for k, v in next(toy.CountingBatches()).items()}
+  np.testing.assert_array_equal(adapted(batch), tuned.model()(batch))
+  assert np.abs(adapted(batch) - plain(batch)).max() > 1e-3
+  assert 'adapter alone is in' in capsys.readouterr().err
+  with pytest.raises(UserError, match='trained on base weights'):
+    initial.restore_model(other_base(tmp_path / 'other'), toy.make_model, str(tmp_path / 'adapter'))
+  with pytest.raises(UserError, match='there is no adapter in'):
+    initial.restore_model(folder, toy.make_model, str(tmp_path / 'nowhere'))
+
+
+def other_base(folder):
+  toy.run(folder, 1)
+  return folder
+
+
+def test_an_interrupted_run_leaves_its_adapter_too(tmp_path):
+  class Interrupting(toy.CountingBatches):
+    def __next__(self):
+      if self.position == 6:
+        signal.raise_signal(signal.SIGTERM)
+      return super().__next__()
+
+  stopped = toy.run(tmp_path, 10, method=LoRA(rank=2), batches=Interrupting())
+  assert stopped.interrupted == 'SIGTERM' and stopped.step < 10
+  _, arrays = read_adapter(tmp_path / 'adapter')
+  assert toy.same_params(arrays, stopped.state.trainable)
+
+
+def test_full_fine_tuning_leaves_no_adapter(reference):
+  assert not (reference[0] / 'adapter').exists()
+
+
+def count_first_row(batch):
+  """A row is an example; those whose first token is odd were cut."""
+  return len(batch['provenance']), int((batch['encoder_input_tokens'][:, 0] % 2).sum())
+
+
+def test_cut_examples_are_counted_in_every_window_and_told_at_the_end_of_a_resumed_run(tmp_path, capsys):
+  toy.run(tmp_path, 7, count_examples=count_first_row)
+  assert 'examples were cut to TASK_FEATURE_LENGTHS' in capsys.readouterr().err
+  toy.run(tmp_path, 15, count_examples=count_first_row)
+  entries = metrics_log.read(tmp_path)
+  assert [(e['step'], e['examples']) for e in entries] == [(5, 40), (7, 16), (10, 24), (15, 40)]
+  stream = toy.CountingBatches()
+  cut = [count_first_row(next(stream))[1] for _ in range(15)]
+  assert [e['truncated'] for e in entries] == [sum(cut[:5]), sum(cut[5:7]), sum(cut[7:10]), sum(cut[10:])]
+  assert f'{sum(cut)} of 120 examples were cut to TASK_FEATURE_LENGTHS' in capsys.readouterr().err
+
+
+def test_where_nothing_was_cut_nothing_is_said(tmp_path, capsys):
+  toy.run(tmp_path, 5, count_examples=lambda batch: (8, 0))
+  assert metrics_log.read(tmp_path)[0]['truncated'] == 0
+  assert 'were cut' not in capsys.readouterr().err
+
+
+def test_other_weights_that_do_not_fit_are_refused_before_a_folder_is_made(reference, tmp_path):
+  def wider(rngs):
+    return T5(dataclasses.replace(toy.CONFIG, mlp_dim=48), rngs=rngs)
+
+  options = {'make_model': wider, 'initial_checkpoint_path': str(reference[0])}
+  with pytest.raises(UserError, match=r'the shape of decoder/layers/0/mlp/wi_0/kernel is \[16, 32\] there'):
+    toy.run(tmp_path / 'run', 1, **options)
+  assert not (tmp_path / 'run').exists()
+  with pytest.raises(UserError, match='the shape of'):
+    loop.dry_run(batch=next(toy.CountingBatches()), optimizer=optimizers.adafactor(), **options)
+
+
+def test_another_configuration_does_not_overwrite_the_description_of_a_run(tmp_path):
+  toy.run(tmp_path, 1, config_text='first')
+  with pytest.raises(UserError, match='does not fit this configuration'):
+    toy.run(tmp_path, 2, config_text='second', method=LoRA(rank=2))
+  assert (tmp_path / 'config.gin').read_text() == 'first'
 
 
 def test_bad_initial_paths_are_one_sentence(tmp_path):

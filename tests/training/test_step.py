@@ -5,12 +5,13 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from flan_jax.errors import UserError
 from flan_jax.peft import Full, LoRA
 from flan_jax.training import losses, optimizers, sharding
 from flan_jax.training.state import plan_state
-from flan_jax.training.step import make_train_step
+from flan_jax.training.step import DropoutKeys, make_train_step
 from tests.training import toy
 
 
@@ -109,3 +110,18 @@ def test_train_state_round_trips_as_a_pytree():
   again = jax.tree.unflatten(jax.tree.structure(state), jax.tree.leaves(state))
   assert dataclasses.fields(again) == dataclasses.fields(state)
   assert list(again.trainable) == sorted(state.trainable)
+
+
+def test_dropout_keys_are_those_of_flax_in_the_same_order():
+  ours, theirs = DropoutKeys(jax.random.key(3)), nnx.Rngs(dropout=jax.random.key(3))
+  for _ in range(4):
+    assert (jax.random.key_data(ours.dropout()) == jax.random.key_data(theirs.dropout())).all()
+
+
+def test_rows_must_go_evenly_over_devices_and_micro_batches():
+  mesh = sharding.Partitioner(num_partitions=2).mesh()
+  sharding.check_rows(8, mesh, 4)
+  for rows, parts, told in ((6, 1, 'multiple of the 4 devices that share it, e.g. 8'), (0, 1, 'e.g. 4'),
+                            (8, 3, r'num_microbatches \(3\) must divide'), (8, 0, r'num_microbatches \(0\)')):
+    with pytest.raises(UserError, match=told):
+      sharding.check_rows(rows, mesh, parts)
