@@ -15,6 +15,9 @@ PROMPTINGS = ('instructions', 'fields_only', 'dataset_name')
 
 Preprocessor = Callable[[tf.data.Dataset], tf.data.Dataset]
 
+# Our own steps have no Python control flow over tensors: converting them would only cost seconds at every start.
+_as_written = tf.autograph.experimental.do_not_convert
+
 
 def extract_fields(dataset: Dataset) -> Preprocessor:
   """Returns the step from TFDS rows to the declared fields, rows that `keep` refuses left out."""
@@ -43,6 +46,7 @@ def render(dataset: Dataset, task: str, templates: Sequence[int], prompting: str
   """
 
   @seqio.map_over_dataset(num_seeds=1)
+  @_as_written
   def with_instruction(fields: Fields, seed: tf.Tensor) -> Fields:
     if len(templates) == 1:
       index = tf.constant(templates[0], tf.int32)
@@ -55,6 +59,7 @@ def render(dataset: Dataset, task: str, templates: Sequence[int], prompting: str
     return _rendered(fields, task, index, inputs, targets)
 
   @seqio.map_over_dataset
+  @_as_written
   def without_instruction(fields: Fields) -> Fields:
     values = [fields[name] for name in text_fields(fields) if name != ROW_ID]
     inputs = tf.strings.join([dataset.name, *values] if prompting == 'dataset_name' else values, separator='\n')
@@ -74,6 +79,7 @@ def _rendered(fields: Fields, task: str, index: tf.Tensor, inputs: tf.Tensor, ta
 
 
 @seqio.map_over_dataset
+@_as_written
 def tokenize(
   example: Fields, sequence_length: Mapping[str, int] | None, output_features: Mapping[str, seqio.Feature]
 ) -> Fields:

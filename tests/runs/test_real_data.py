@@ -11,7 +11,7 @@ from flan_jax.training import checkpoints, metrics_log
 from scripts import evaluate, infer, train
 from tests.training import toy
 
-TASKS = "('sst2', 'trec', 'cola', 'aeslc')"
+TASKS = "('sst2', 'trec', 'aeslc')"
 
 
 @pytest.fixture(scope='module')
@@ -29,8 +29,8 @@ def tune(common, folder, steps):
   flags = [f'--gin.MIXTURE_OR_TASK_NAME={TASKS}', f'--gin.TRAIN_STEPS={steps}', f'--gin.MODEL_DIR={folder}',
            '--gin.BATCH_SIZE=8', '--gin.LEARNING_RATE=1e-2', '--gin.EVAL_PERIOD=20',
            "--gin.EVAL_TASKS=('sst2', 'trec')",
-           '--gin.EVALUATOR_NUM_EXAMPLES=24', '--gin.CHECKPOINT_PERIOD=10',
-           '--gin_bindings=runs.finetune.log_period = 10', '--gin_bindings=runs.finetune.show_progress = False',
+           '--gin.EVALUATOR_NUM_EXAMPLES=16', '--gin.CHECKPOINT_PERIOD=10',
+           '--gin_bindings=runs.finetune.log_period = 5', '--gin_bindings=runs.finetune.show_progress = False',
            '--gin_bindings=runs.finetune.partitioner = @training.Partitioner()']
   assert train.main([*common, *flags]) == 0
 
@@ -38,7 +38,7 @@ def tune(common, folder, steps):
 @pytest.fixture(scope='module')
 def trained(common, tmp_path_factory):
   folder = tmp_path_factory.mktemp('whole')
-  tune(common, folder, 40)
+  tune(common, folder, 20)
   return folder
 
 
@@ -64,9 +64,9 @@ def test_the_loss_falls_and_every_task_is_followed(trained):
 
 
 def test_a_run_that_stops_and_goes_on_ends_with_the_same_bits(common, trained, tmp_path):
+  tune(common, tmp_path, 10)
   tune(common, tmp_path, 20)
-  tune(common, tmp_path, 40)
-  assert toy.same_params(arrays(trained, 40), arrays(tmp_path, 40))
+  assert toy.same_params(arrays(trained, 20), arrays(tmp_path, 20))
 
 
 def test_evaluation_asks_every_answerable_template(common, trained, tmp_path):
