@@ -15,6 +15,23 @@ USAGE_ERROR = 2
 GIN_TRACE = '\n  In call to configurable'  # how gin begins what it adds to the message of an error
 
 
+def main(description: str | None, configurable: str, argv: Sequence[str] | None) -> int:
+  """Does what every gin-configured script does: flags, gin, the run; returns the exit code.
+
+  Args:
+    description: the script's docstring.
+    configurable: the run, e.g. 'runs.finetune', whose file is runs/finetune.gin.
+    argv: flags; the process's own where None.
+  """
+  args = parse_args(parser(description, f'{configurable.replace(".", "/")}.gin'), argv)
+
+  def body() -> None:
+    load_gin(args)
+    call(configurable, args)
+
+  return run(body)
+
+
 def parser(description: str | None, default_file: str | None = None) -> argparse.ArgumentParser:
   """Returns a parser with the flags of every gin-configured script, and its macros in the help.
 

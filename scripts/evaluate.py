@@ -12,13 +12,7 @@ from flan_jax import cli
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the script and returns its exit code."""
-  args = cli.parse_args(cli.parser(__doc__, 'runs/evaluate.gin'), argv)
-
-  def body() -> None:
-    cli.load_gin(args)
-    cli.call('runs.evaluate', args)
-
-  return cli.run(body)
+  return cli.main(__doc__, 'runs.evaluate', argv)
 
 
 if __name__ == '__main__':

@@ -38,7 +38,7 @@ def run(model_dir: pathlib.Path, seed: int) -> None:
   experiment('zero_shot', 'quickstart', data_dir, seed, MODEL_DIR=folder)
   print(f'\nOne new task, negated NLI, by LoRA on the tuned model [{folder / "lora"}]')
   experiment('adapt', 'quickstart_lora', data_dir, seed, MODEL_DIR=folder / 'lora', CHECKPOINT_PATH=folder / TUNED)
-  print(_last_words(folder, data_dir, time.monotonic() - began))
+  print(_last_words(folder, time.monotonic() - began))
 
 
 def build_suite(data_dir: pathlib.Path) -> None:
@@ -64,7 +64,7 @@ def experiment(run_name: str, name: str, data_dir: pathlib.Path, seed: int, **ma
   return cli.call(f'runs.{run_name}', args)
 
 
-def _last_words(folder: pathlib.Path, data_dir: pathlib.Path, seconds: float) -> str:
+def _last_words(folder: pathlib.Path, seconds: float) -> str:
   return f"""
 Done in {seconds / 60:.1f} minutes.
   report        {folder}/report.html (tables, picture and configuration in one file)

@@ -11,13 +11,7 @@ from flan_jax import cli
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the script and returns its exit code."""
-  args = cli.parse_args(cli.parser(__doc__, 'runs/zero_shot.gin'), argv)
-
-  def body() -> None:
-    cli.load_gin(args)
-    cli.call('runs.zero_shot', args)
-
-  return cli.run(body)
+  return cli.main(__doc__, 'runs.zero_shot', argv)
 
 
 if __name__ == '__main__':

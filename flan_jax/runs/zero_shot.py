@@ -25,6 +25,8 @@ from flan_jax.training import initial, losses
 from flan_jax.training.optimizers import Optimizer
 
 WITHOUT = '.fields_only'
+CAPTION = 'Accuracy with 95 % bootstrap intervals; the dashed line is chance.'
+HALVES = 'Open circles are the plain half of a pair, filled ones the opposite half.'
 LABELS = {
   'tuned': 'instruction-tuned',
   'removed': 'same weights, instruction removed',
@@ -222,7 +224,7 @@ def _write(folder: pathlib.Path, evaluations: list[Evaluation], held_out: str, c
       f'The cluster {held_out!r}, and those that its exclusion rules name, took no part in training.',
       'Where a question is also asked the opposite way, the mean of both halves is the measure: a model that ignores '
       'the instruction gives the same answer twice and ends at chance, however well it does on one half.',
-    ], images=[(picture, 'Accuracy with 95 % bootstrap intervals; the dashed line is chance.')], tables=shown),
+    ], images=[(picture, CAPTION + (' ' + HALVES if measured else ''))], tables=shown),
     report.Section('Configuration', code=config_text),
   ])  # fmt: skip
   for table in shown:
