@@ -10,6 +10,7 @@ from flan_jax.data import provenance
 from flan_jax.data.dataset import Dataset, Fields, Row, text_fields
 from flan_jax.data.source import ROW_ID
 from flan_jax.data.template import ANSWER
+from flan_jax.data.template_table import render_one_of
 
 PROMPTINGS = ('instructions', 'fields_only', 'dataset_name')
 
@@ -54,8 +55,7 @@ def render(dataset: Dataset, task: str, templates: Sequence[int], prompting: str
     else:
       drawn = tf.random.stateless_uniform([], seed, 0, len(templates), tf.int32)
       index = tf.gather(tf.constant(templates, tf.int32), drawn)
-      branches = [functools.partial(dataset.templates[i].render, fields) for i in templates]
-      inputs, targets = tf.switch_case(drawn, branches)
+      inputs, targets = render_one_of([dataset.templates[i] for i in templates], drawn, fields)
     return _rendered(fields, task, index, inputs, targets)
 
   @seqio.map_over_dataset

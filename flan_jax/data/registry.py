@@ -13,6 +13,7 @@ from flan_jax.data.source import TfdsRows
 from flan_jax.data.vocabulary import ActiveVocabulary
 from flan_jax.errors import UserError, did_you_mean
 
+SHUFFLE_BUFFER_SIZE = 1000  # SeqIO's default
 MAX_RATE = 3000  # FLAN's cap on a dataset's share: examples-proportional mixing, at most as if it had 3,000 rows
 
 FEATURES = {
@@ -67,6 +68,7 @@ def register_family(
   exclusions: Mapping[str, tuple[str, ...]] | None = None,
   evaluation_only: Sequence[str] = (),
   max_rate: int = MAX_RATE,
+  shuffle_buffer_size: int = SHUFFLE_BUFFER_SIZE,
 ) -> Family:
   """Registers all tasks and mixtures of a family with SeqIO.
 
@@ -82,6 +84,8 @@ def register_family(
     exclusions: for a held-out cluster, the other clusters that leave training with it.
     evaluation_only: names of datasets that get tasks and belong to no mixture.
     max_rate: the cap on a dataset's share; 1 mixes all datasets evenly.
+    shuffle_buffer_size: examples among which the next one is drawn; they are read before the first batch, and saved
+      with every position. TFDS shuffles most rows when it writes them, so that a few go a long way.
 
   Returns:
     The family.
@@ -93,7 +97,7 @@ def register_family(
   family = Family(name, members, dict(exclusions or {}), max_rate)
   _refuse_taken(name, [name, *(dataset.name for dataset in datasets)])
   for dataset in datasets:
-    _register_tasks(name, dataset)
+    _register_tasks(name, dataset, shuffle_buffer_size)
   for prompting, suffix in _SUFFIX.items():
     _register_mixture(f'{name}{suffix}', members, prompting, max_rate)
     for cluster, inside in family.clusters.items():
@@ -113,15 +117,16 @@ def _refuse_taken(family: str, names: Sequence[str]) -> None:
     taken.add(name)
 
 
-def _register_tasks(family: str, dataset: Dataset) -> None:
+def _register_tasks(family: str, dataset: Dataset, shuffle_buffer_size: int) -> None:
   every = tuple(range(len(dataset.templates)))
   for prompting, suffix in _SUFFIX.items():
-    _register_task(TaskInfo(f'{dataset.name}{suffix}', family, dataset, every, prompting))
+    _register_task(TaskInfo(f'{dataset.name}{suffix}', family, dataset, every, prompting), shuffle_buffer_size)
   for index in every:
-    _register_task(TaskInfo(f'{dataset.name}.template_{index}', family, dataset, (index,), 'instructions'))
+    info = TaskInfo(f'{dataset.name}.template_{index}', family, dataset, (index,), 'instructions')
+    _register_task(info, shuffle_buffer_size)
 
 
-def _register_task(info: TaskInfo) -> None:
+def _register_task(info: TaskInfo, shuffle_buffer_size: int) -> None:
   seqio.TaskRegistry.add(
     info.name,
     source=TfdsRows(info.dataset.name, info.dataset.source, info.dataset.splits),
@@ -132,6 +137,7 @@ def _register_task(info: TaskInfo) -> None:
       preprocessors.tokenize,
     ],
     output_features=FEATURES,
+    shuffle_buffer_size=shuffle_buffer_size,
   )
   _TASKS[info.name] = info
 

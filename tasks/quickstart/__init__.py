@@ -25,4 +25,5 @@ DATASETS = tuple(dataset for cluster in _CLUSTERS for dataset in cluster.DATASET
 EXCLUSIONS = {'nli': ('paraphrase',), 'paraphrase': ('nli',)}
 
 BUILDER = builder.FlanQuickstart  # imported for TFDS to know it: its rows are generated where they are missing
-FAMILY = registry.register_family('quickstart', DATASETS, exclusions=EXCLUSIONS, max_rate=1)
+FAMILY = registry.register_family('quickstart', DATASETS, exclusions=EXCLUSIONS, max_rate=1,
+                                  shuffle_buffer_size=100)
