@@ -17,7 +17,8 @@ def anything(**options):
 
 @pytest.fixture(scope='module')
 def known():
-  return {f'probe.{f.__name__}': gin.external_configurable(f, module='probe') for f in (double, anything)}
+  with gin.unlock_config():  # a test before this one may have parsed a configuration, which locks the registry
+    return {f'probe.{f.__name__}': gin.external_configurable(f, module='probe') for f in (double, anything)}
 
 
 @pytest.fixture(autouse=True)
