@@ -43,8 +43,9 @@ def projection_kernel(config: T5Config, rngs: nnx.Rngs, d_in: int, d_out: int) -
 
 
 def token_embedding(config: T5Config, rngs: nnx.Rngs) -> Float[Array, 'vocab embed']:
-  """Returns embeddings of standard deviation 1."""
-  return jax.random.normal(rngs.params(), (config.vocab_size, config.emb_dim), config.param_dtype)
+  """Returns normal embeddings of the config's standard deviation."""
+  shape = (config.vocab_size, config.emb_dim)
+  return config.embedding_stddev * jax.random.normal(rngs.params(), shape, config.param_dtype)
 
 
 def relative_bias(config: T5Config, rngs: nnx.Rngs, *, bidirectional: bool) -> Float[Array, 'heads buckets']:

@@ -16,6 +16,7 @@ from tests.models.conftest import tiny_config
     ('mlp_activations', ()),
     ('dropout_rate', 1.0),
     ('layer_norm_epsilon', 0.0),
+    ('embedding_stddev', -1.0),
     ('relative_attention_num_buckets', 7),
     ('relative_attention_max_distance', 16),
     ('dtype', 'float8'),

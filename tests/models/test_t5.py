@@ -145,6 +145,12 @@ def test_mimetic_attention_starts_near_the_identity():
   assert float(bias[1, 0]) < -7
 
 
+@pytest.mark.parametrize('stddev', [1.0, 0.3])
+def test_embeddings_start_with_the_deviation_that_the_config_gives(stddev):
+  embeddings = tiny_model(embedding_stddev=stddev, vocab_size=2000).token_embedder.embedding[...]
+  np.testing.assert_allclose(jnp.std(embeddings), stddev, rtol=0.02)
+
+
 def test_importing_the_models_brings_no_tensorflow():
   code = (
     'import sys, flan_jax.models, flan_jax.interop.huggingface; '
