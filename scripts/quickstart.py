@@ -51,8 +51,8 @@ def build_suite(data_dir: pathlib.Path) -> None:
   except OSError as error:
     raise cli.UserError(f'--model_dir: cannot write to {data_dir}: {error.strerror}.') from error
   made = builder.prepare(data_dir)
-  print(f'The embedded suite: {len(made)} datasets made, the others were there [{data_dir}, '
-        f'{time.monotonic() - began:.0f} s]')
+  made_now = f'{len(made)} datasets generated' if made else 'nothing to generate, all datasets are there'
+  print(f'The embedded suite: {made_now} [{data_dir}, {time.monotonic() - began:.0f} s]')
 
 
 def experiment(run_name: str, name: str, data_dir: pathlib.Path, seed: int, **macros: Any) -> Any:

@@ -45,9 +45,9 @@ class T5Config:
     dtype: activations; softmax, norms and logits are float32 whatever it says.
     param_dtype: parameters.
     attention_init: 't5', or 'mimetic' for training tiny models from scratch (see `mimetic.py`).
-    embedding_stddev: standard deviation of the embeddings at the start. T5's is 1; with less, what the layers add to the
-      residual stream weighs more from the first step on, which spares a tiny model trained from scratch much of its
-      plateau.
+    embedding_stddev: standard deviation of the embeddings at the start. T5's is 1; with less, what the layers add to
+      the residual stream weighs more from the first step on, which spares a tiny model trained from scratch much of
+      its plateau.
   """
 
   vocab_size: int

@@ -126,3 +126,14 @@ def test_templates_of_different_metrics_have_no_mean():
 def test_nothing_in_nothing_out():
   assert averages.over_templates([]) == []
   assert averages.over_datasets([]) == []
+
+
+def test_the_overall_mean_counts_every_dataset_once_whatever_its_cluster():
+  results = [
+    _task(9, 1, dataset='rte'), _task(7, 3, dataset='rte', template=1),  # 80
+    _task(5, 5, dataset='cb'),  # 50, of the same cluster
+    _task(2, 8, dataset='sst2', cluster='sentiment'),  # 20
+  ]  # fmt: skip
+  mean = averages.overall(results)
+  assert mean.value == pytest.approx((80 + 50 + 20) / 3)
+  assert mean.low < mean.value < mean.high
