@@ -11,6 +11,8 @@ from flan_jax.training import checkpoints, metrics_log
 from scripts import evaluate, infer, train
 from tests.training import toy
 
+pytestmark = pytest.mark.slow  # minutes: every command on rows of 128 tokens with 32,000 words
+
 TASKS = "('sst2', 'trec', 'aeslc')"
 
 
