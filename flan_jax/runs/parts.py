@@ -11,6 +11,7 @@ from flan_jax.data import provenance, registry
 from flan_jax.data.rows import EvalRow, rows
 from flan_jax.data.vocabulary import use_vocabulary
 from flan_jax.errors import UserError
+from flan_jax.evaluation import baselines
 from flan_jax.models import T5, Scorer, T5Config
 
 TASK_MODULES = ('tasks.flan2021', 'tasks.quickstart')
@@ -127,11 +128,12 @@ class RankEvaluator:
     self._scorer: Scorer | None = None
 
   def __call__(self, step: int, model: T5) -> dict[str, float]:
-    """Returns accuracy (percent) and the number of rows behind it."""
+    """Returns accuracy and that of always giving the most frequent answer (percent), and the number of rows."""
     del step
     if self._scorer is None:
       self._scorer = Scorer(model, batch_size=self._batch_size)
     self._scorer.update(model)
     scores = self._scorer.options([row.inputs for row in self._rows], [row.option_tokens for row in self._rows])
     right = sum(int(score.argmax()) == row.answer_index for score, row in zip(scores, self._rows, strict=True))
-    return {'accuracy': 100.0 * right / len(self._rows), 'rows': float(len(self._rows))}
+    majority = baselines.majority(self._rows)
+    return {'accuracy': 100.0 * right / len(self._rows), 'majority': majority or 0.0, 'rows': float(len(self._rows))}
