@@ -10,6 +10,7 @@ HERE = pathlib.Path(__file__).parent
 # tensorflow-text brings the one TensorFlow that fits it; naming a second one here would let pip install two.
 REQUIRES = [
     'absl-py>=2.1',
+    'editdistance>=0.8.1',
     'flax>=0.12.4,<0.13',
     'gin-config>=0.5,<0.6',
     'importlib_resources>=6.4',  # tensorflow-datasets 4.9.10 imports it and declares it for Python < 3.9 only

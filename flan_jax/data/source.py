@@ -66,6 +66,17 @@ class TfdsRows(seqio.TfdsDataSource):
       )
     return found
 
+  def why_missing(self, split: str) -> str | None:
+    """Says why a role has no rows on disk, and fetches none; None where it has some."""
+    try:
+      builder = _open(self._owner, self._name, seqio.LazyTfdsLoader(self._name).data_dir)
+      if not builder.info.splits:
+        return f'Dataset {self._owner!r}: {builder.info.full_name} is not prepared in {builder.data_path}.'
+      self.rows(split)
+    except UserError as error:
+      return str(error)
+    return None
+
   def get_dataset(
     self,
     split: str = 'train',

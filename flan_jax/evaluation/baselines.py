@@ -16,7 +16,7 @@ def chance(predictions: 'Sequence[Prediction] | Sequence[EvalRow]') -> float | N
   """Returns the expected percentage of a uniform guess among each row's options; None where a row has no options."""
   if not predictions or not all(prediction.options for prediction in predictions):
     return None
-  shares = [prediction.options.count(prediction.answer) / len(prediction.options) for prediction in predictions]
+  shares = [np.mean([option in prediction.references for option in prediction.options]) for prediction in predictions]
   return 100.0 * float(np.mean(shares))
 
 

@@ -1,9 +1,10 @@
 """Metrics of generated text by name, for our evaluation and as SeqIO `metric_fns`.
 
 A metric is called with `(targets, predictions)`: for each row its references (a string, or a list of strings of which
-any may match) and the model's text. It returns percentages by name. Definitions are those of the benchmarks' own
-scripts and of T5's evaluation, so that numbers compare: SQuAD's answer normalisation, sacrebleu with the 'intl'
-tokenizer, ROUGE F1 of the rouge-score package without stemming.
+any may match) and the model's text. It returns percentages by name; only `edit_distance` counts characters, and there
+less is better. Definitions are those of the benchmarks' own scripts and of T5's evaluation, so that numbers compare:
+SQuAD's answer normalisation, sacrebleu with the 'intl' tokenizer, ROUGE F1 of the rouge-score package without stemming.
+The exception is the edit distance: T5's lower-cases and splits into words, and so cannot see what true-casing does.
 """
 
 import collections
@@ -12,6 +13,7 @@ import string
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import editdistance
 import numpy as np
 import sacrebleu
 import sklearn.metrics
@@ -29,7 +31,7 @@ class MetricFn(Protocol):
   """A metric in SeqIO's form."""
 
   def __call__(self, targets: Sequence[References], predictions: Sequence[str]) -> dict[str, float]:
-    """Returns percentages by name."""
+    """Returns percentages by name (`edit_distance`: characters)."""
     ...
 
 
@@ -85,6 +87,10 @@ def _squad(targets: Sequence[References], predictions: Sequence[str]) -> Rows:
   return {'em': _best(targets, predictions, _normalized_match), **_token_f1(targets, predictions)}
 
 
+def _edit_similarity(targets: Sequence[References], predictions: Sequence[str]) -> Rows:
+  return {'edit_similarity': _best(targets, predictions, _similarity)}
+
+
 def _rouge(targets: Sequence[References], predictions: Sequence[str]) -> Rows:
   """Takes the reference with the best F1 for each type; sentences end with ' . ' as in CNN/DailyMail or a newline."""
   scorer = rouge_scorer.RougeScorer(ROUGE_TYPES)
@@ -106,6 +112,13 @@ def _bleu(targets: Sequence[References], predictions: Sequence[str]) -> dict[str
     for place in range(max(len(references) for references in listed))
   ]
   return {'bleu': float(sacrebleu.corpus_bleu(list(predictions), streams, tokenize='intl').score)}
+
+
+def _edit_distance(targets: Sequence[References], predictions: Sequence[str]) -> dict[str, float]:
+  """Mean distance to the nearest reference; the values of rows are 0 to 1, so for those there is `edit_similarity`."""
+  _check(targets, predictions)
+  pairs = zip(targets, predictions, strict=True)
+  return {'edit_distance': float(np.mean([min(_edits(t, text) for t in _listed(target)) for target, text in pairs]))}
 
 
 def _macro_f1(targets: Sequence[References], predictions: Sequence[str]) -> dict[str, float]:
@@ -143,6 +156,17 @@ def _normalized_match(target: str, prediction: str) -> float:
   return float(normalize_answer(target) == normalize_answer(prediction))
 
 
+def _edits(target: str, prediction: str) -> int:
+  """The Levenshtein distance in characters; outer space is no difference, as in accuracy."""
+  return editdistance.eval(target.strip(), prediction.strip())
+
+
+def _similarity(target: str, prediction: str) -> float:
+  """1 less the distance as a share of the longer text, which is the most that it can be."""
+  longest = max(len(target.strip()), len(prediction.strip()), 1)
+  return 1.0 - _edits(target, prediction) / longest
+
+
 def _sentences(text: str) -> str:
   return text.replace(' . ', ' .\n')
 
@@ -167,9 +191,15 @@ def _check(targets: Sequence[References], predictions: Sequence[str]) -> None:
 
 _ROWWISE: dict[str, Callable[[Sequence[References], Sequence[str]], Rows]] = {
   'accuracy': _accuracy,
+  'edit_similarity': _edit_similarity,
   'exact_match': _exact_match,
   'f1': _token_f1,
   'rouge': _rouge,
   'squad': _squad,
 }
-_CORPUS: dict[str, MetricFn] = {'bleu': _bleu, 'macro_f1': _macro_f1, 'matthews_correlation': _matthews}
+_CORPUS: dict[str, MetricFn] = {
+  'bleu': _bleu,
+  'edit_distance': _edit_distance,
+  'macro_f1': _macro_f1,
+  'matthews_correlation': _matthews,
+}

@@ -84,8 +84,8 @@ def _judge(row: 'EvalRow', scores: Float[np.ndarray, 'options'], normalization: 
   if normalization == 'length':
     scores = scores / np.array([len(tokens) for tokens in row.option_tokens], np.float64)
   best = np.flatnonzero(scores == scores.max())
-  # Two options may read the same; each of them is then the answer.
-  right = sum(row.options[index] == row.options[row.answer_index] for index in best)
+  # Two options may read the same, and a row may accept several (ReCoRD); each of them is then right.
+  right = sum(row.options[index] in row.references for index in best)
   return from_row(
     row,
     prediction=row.options[best[0]],

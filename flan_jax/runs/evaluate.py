@@ -30,6 +30,7 @@ def evaluate(
   normalization: Normalization = 'none',
   batch_size: int = 64,
   max_decode_len: int = 64,
+  skip_unavailable: bool = False,
   random_seed: int = 0,
   config_text: str = '',
   dry_run: bool = False,
@@ -51,6 +52,7 @@ def evaluate(
     normalization: of the options' log-likelihoods, 'none' or 'length'.
     batch_size: rows at once.
     max_decode_len: tokens that generation may write.
+    skip_unavailable: leave out tasks without rows on disk, a line for each dataset, rather than fetch them or stop.
     random_seed: of template draws and of the bootstrap.
     config_text: the operative configuration, for the report.
     dry_run: read the checkpoint and the rows, score nothing.
@@ -62,6 +64,10 @@ def evaluate(
   make_model = parts.model_maker(model, vocabulary)
   named = [mixture_or_task_name] if isinstance(mixture_or_task_name, str) else mixture_or_task_name
   tasks = [task for name in named for task in parts.evaluation_tasks(name)]
+  if skip_unavailable:
+    tasks, left_out = parts.on_disk(tasks, split)
+    for line in left_out:
+      print(line)
   parts.check_split(tasks, split)
   network = initial.restore_model(checkpoint_path, make_model, adapter_path)
   asked = Questions(split=split, examples=examples, lengths=task_feature_lengths, batch_size=batch_size, method=method,

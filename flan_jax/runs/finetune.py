@@ -42,6 +42,7 @@ def finetune(
   partitioner: sharding.Partitioner | None = None,
   pack: bool = True,
   use_cached_tasks: bool = False,
+  skip_unavailable: bool = False,
   random_seed: int = 0,
   config_text: str | None = None,
   show_progress: bool = True,
@@ -74,6 +75,7 @@ def finetune(
     partitioner: devices.
     pack: several examples to a row.
     use_cached_tasks: read SeqIO's offline caches (T5X's default is True, ours False).
+    skip_unavailable: leave out tasks without training rows on disk, a line for each, rather than fetch them or stop.
     random_seed: of weights, dropout, order and templates (T5X's default is None, ours is fixed).
     config_text: the operative configuration, for the run folder.
     show_progress: a progress bar.
@@ -92,6 +94,7 @@ def finetune(
   sharding.check_rows(batch_size, partitioner.mesh(), num_microbatches)
   parts.check_split(followed, 'validation')
   named = [mixture_or_task_name] if isinstance(mixture_or_task_name, str) else mixture_or_task_name
+  named, left_out = parts.on_disk(named, 'train') if skip_unavailable else (named, [])
   mixture = registry.mixture_of(named)
 
   def batches(split: str, seed: int) -> iterator.BatchIterator:
@@ -108,7 +111,7 @@ def finetune(
     batch = next(stream)
     planned = loop.dry_run(batch=batch, **shared)
     print(plan.describe(planned, mixture, batch, train_steps=train_steps, method=method, model_dir=model_dir,
-                        initial_checkpoint_path=initial_checkpoint_path))
+                        initial_checkpoint_path=initial_checkpoint_path), *left_out, sep='\n')
     return planned
   evaluators: list[Evaluator] = [
     parts.RankEvaluator(task, period=eval_period, limit=eval_examples, lengths=task_feature_lengths)
@@ -117,7 +120,7 @@ def finetune(
   if eval_steps:
     evaluators.append(LossEvaluator(f'training_eval/{mixture}', lambda: batches('validation', 0),
                                     period=eval_period, eval_steps=eval_steps))
-  notes = [f'training on {mixture}:', *plan.training_rows(mixture, brief=True)]
+  notes = [f'training on {mixture}:', *plan.training_rows(mixture, brief=True), *left_out]
   return loop.train(
     model_dir=pathlib.Path(model_dir), batches=stream, train_steps=train_steps, evaluators=evaluators,
     checkpoint_period=checkpoint_period, log_period=log_period, keep=keep, best_metric=best_metric,

@@ -9,6 +9,7 @@ from flax import nnx
 
 from flan_jax.data import provenance, registry
 from flan_jax.data.rows import EvalRow, rows
+from flan_jax.data.source import TfdsRows
 from flan_jax.data.vocabulary import use_vocabulary
 from flan_jax.errors import UserError
 from flan_jax.evaluation import baselines
@@ -68,6 +69,32 @@ def evaluation_tasks(name: str) -> list[str]:
     else:
       found.append(task)
   return found
+
+
+def on_disk(names: Sequence[str], split: str) -> tuple[list[str], list[str]]:
+  """Leaves out the tasks that have no rows of a role on disk; none are fetched.
+
+  Args:
+    names: tasks or mixtures.
+    split: the role.
+
+  Returns:
+    The tasks that have rows, and a line for each dataset left out.
+
+  Raises:
+    UserError: where no task remains.
+  """
+  found, left_out = [], {}
+  for task in dict.fromkeys(task for name in names for task in registry.tasks_of(name)):
+    source = seqio.TaskRegistry.get(task).source
+    reason = source.why_missing(split) if isinstance(source, TfdsRows) else None
+    if reason is None:
+      found.append(task)
+    else:
+      left_out[f'left out: {reason}'] = task  # one line for all templates of a dataset
+  if not found:
+    raise UserError(f'SKIP_UNAVAILABLE leaves nothing of {", ".join(names)}. {next(iter(left_out))}')
+  return found, list(left_out)
 
 
 def check_split(names: Sequence[str], split: str) -> None:

@@ -71,6 +71,7 @@ def zero_shot(
   pairs: Mapping[str, str] | None = None,
   split: str = 'test',
   examples: int | None = None,
+  skip_unavailable: bool = False,
   mixture_or_task_module: str | Sequence[str] = parts.TASK_MODULES,
   random_seed: int = 0,
   config_text: str = '',
@@ -97,6 +98,7 @@ def zero_shot(
     pairs: datasets and the datasets that ask the opposite about the same rows.
     split: the held-out rows that are asked.
     examples: at most this many rows of each task.
+    skip_unavailable: leave out datasets without rows on disk, a line for each, rather than fetch them or stop.
     mixture_or_task_module: modules that register tasks.
     random_seed: of everything.
     config_text: the operative configuration, for the report.
@@ -113,6 +115,10 @@ def zero_shot(
     if cluster not in members.clusters:
       raise UserError(f'Family {family!r} has no cluster {cluster!r}. {did_you_mean(cluster, members.clusters)}')
   training = training_datasets(members, held_out, train_clusters)
+  allowed = {dataset.name for dataset in members.without(held_out)}
+  heldout = [dataset for dataset in members.datasets if dataset.name not in allowed]
+  if skip_unavailable:
+    training, heldout = _on_disk(training, 'train'), _on_disk(heldout, split)
   shared: dict[str, Any] = {
     'model': model, 'vocabulary': vocabulary, 'task_feature_lengths': task_feature_lengths, 'batch_size': batch_size,
     'method': method, 'loss': loss, 'mixture_or_task_module': mixture_or_task_module, 'random_seed': random_seed,
@@ -131,8 +137,6 @@ def zero_shot(
   models = {name: initial.restore_model(path, make_model) for name, path in weights.items()}
   models['untuned'] = _start(make_model, initial_checkpoint_path, random_seed)
   asked = Questions(split=split, examples=examples, lengths=task_feature_lengths, seed=random_seed)
-  allowed = {dataset.name for dataset in members.without(held_out)}
-  heldout = [dataset for dataset in members.datasets if dataset.name not in allowed]
   evaluations = _judge(models, heldout, asked, weights, dict(pairs or {}))
   _write(folder, evaluations, held_out, config_text)
   return evaluations
@@ -149,6 +153,14 @@ def training_datasets(family: registry.Family, held_out: str, clusters: Sequence
     if cluster not in {dataset.cluster for dataset in allowed}:
       raise UserError(f'The cluster {cluster!r} cannot train a model that is judged on {held_out!r}: it is held out.')
   return [dataset for dataset in allowed if clusters is None or dataset.cluster in clusters]
+
+
+def _on_disk(datasets: Sequence[Dataset], split: str) -> list[Dataset]:
+  """The datasets that have rows of a role on disk; a line says of each other why it has none."""
+  found, left_out = parts.on_disk([dataset.name for dataset in datasets], split)
+  for line in left_out:
+    print(line)
+  return [dataset for dataset in datasets if dataset.name in found]
 
 
 def stage_mixture(stage: Stage, datasets: Sequence[Dataset], max_rate: int, suffix: str = '') -> str:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from flan_jax import arguments
 from flan_jax.data import iterator, provenance, registry
 from flan_jax.data.vocabulary import use_vocabulary
+from flan_jax.errors import UserError
 from flan_jax.runs import parts, plan
 
 MINE = [f'plan_probe_{number}' for number in range(plan.MANY + 1)]
@@ -76,3 +77,12 @@ def test_padding_is_no_example():
 def test_values_are_held_to_the_kinds_of_a_signature(hint, good, bad):
   assert all(arguments.accepts(value, hint) for value in good)
   assert not any(arguments.accepts(value, hint) for value in bad)
+
+
+def test_tasks_without_rows_are_left_out_on_request_and_each_dataset_is_told_once(real_tasks):
+  kept, lines = parts.on_disk(['flan2021.commonsense', 'sst2', 'piqa.template_0'], 'train')
+  assert kept == ['copa', 'sst2']
+  assert sorted(line.split("'")[1] for line in lines) == ['hellaswag', 'piqa', 'story_cloze']
+  assert all(line.startswith('left out: Dataset ') and 'is not prepared in' in line for line in lines)
+  with pytest.raises(UserError, match="SKIP_UNAVAILABLE leaves nothing of piqa. left out: Dataset 'piqa'"):
+    parts.on_disk(['piqa'], 'train')

@@ -24,18 +24,21 @@ def test_every_variant_of_a_dataset_is_a_task():
 
 
 @pytest.mark.parametrize(('held_out', 'gone'), [
-  ('nli', {'rte', 'cb', 'mrpc'}), ('sentiment', {'sst2'}), ('commonsense', {'copa'}),
+  ('nli', ('nli', 'paraphrase')), ('sentiment', ('sentiment',)),
+  ('commonsense', ('commonsense', 'reading_comprehension_with_commonsense')),
 ])  # fmt: skip
 def test_a_held_out_cluster_leaves_training_with_those_close_to_it(held_out, gone):
-  every = {dataset.name for dataset in flan2021.DATASETS}
-  assert set(registry.tasks_of(f'flan2021.without_{held_out}')) == every - gone
+  kept = {dataset.name for dataset in flan2021.DATASETS if dataset.cluster not in gone} - {'wsc273'}
+  assert len(kept) > 40
+  assert set(registry.tasks_of(f'flan2021.without_{held_out}')) == kept
   bare = set(registry.tasks_of(f'flan2021.without_{held_out}.fields_only'))
-  assert bare == {f'{name}.fields_only' for name in every - gone}
+  assert bare == {f'{name}.fields_only' for name in kept}
 
 
 def test_rates_are_the_number_of_rows_up_to_a_cap(real_tfds):
   mixture = seqio.MixtureRegistry.get('flan2021')
-  rates = {task.name: mixture.get_rate(task) for task in mixture.tasks}
+  named = ('sst2', 'common_gen', 'rte', 'cb', 'copa')
+  rates = {task.name: mixture.get_rate(task) for task in mixture.tasks if task.name in named}
   assert rates['sst2'] == rates['common_gen'] == registry.MAX_RATE
   assert (rates['rte'], rates['cb'], rates['copa']) == (2290, 200, 350)
 
@@ -45,7 +48,8 @@ def test_tasks_can_be_mixed_by_naming_them(registries):
   assert registry.mixture_of(('trec', 'sst2', 'sst2')) == one
   assert sorted(registry.tasks_of(one)) == ['sst2', 'trec']
   assert registry.mixture_of(('sst2',)) == 'sst2'
-  assert sorted(registry.tasks_of(registry.mixture_of(('flan2021.nli', 'sst2')))) == ['cb', 'rte', 'sst2']
+  mixed = registry.tasks_of(registry.mixture_of(('flan2021.math', 'sst2')))
+  assert sorted(mixed) == ['math_dataset', 'sst2']
   with pytest.raises(UserError, match="'sts2'.*Did you mean.*'sst2'"):
     registry.mixture_of(('sts2', 'trec'))
   with pytest.raises(UserError, match='at least one'):

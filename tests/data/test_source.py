@@ -95,6 +95,14 @@ def test_a_role_that_is_not_declared_is_named(real_tfds):
   assert "'validation' is declared as None" in message
 
 
+def test_why_rows_are_missing_is_said_without_fetching_any(real_tfds, monkeypatch):
+  monkeypatch.setattr(source, '_prepare', lambda *_: pytest.fail('it fetches'))
+  assert TfdsRows(*SST2).why_missing('train') is None
+  assert "has no 'train' rows" in TfdsRows('mine', 'glue/qnli:2.0.0', Splits()).why_missing('train')
+  absent = TfdsRows('mine', 'piqa:1.0.0', Splits()).why_missing('train')
+  assert absent == f"Dataset 'mine': piqa/1.0.0 is not prepared in {real_tfds / 'piqa' / '1.0.0'}."
+
+
 def test_a_role_that_is_left_without_rows_is_an_error(real_tfds):
   rows = TfdsRows('mine', 'glue/sst2:2.0.0', Splits(train='train[5:5]'))
   assert "has no 'train' rows" in _error(rows, lambda r: r.get_dataset('train'))

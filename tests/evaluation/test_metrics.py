@@ -31,6 +31,16 @@ def _precision_and_recall_f1(target: str, prediction: str) -> float:
   return 2 * precision * recall / (precision + recall)
 
 
+def _levenshtein(one: str, other: str) -> int:
+  """The definition: a row per character of one text, a column per character of the other."""
+  row = list(range(len(other) + 1))
+  for i, character in enumerate(one, 1):
+    above, row = row, [i]
+    for j, opposite in enumerate(other, 1):
+      row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (character != opposite)))
+  return row[-1]
+
+
 @pytest.mark.parametrize(('text', 'normal'), [
   ('The  Cat, sat!', 'cat sat'),
   ('an Apple a day\tkeeps\nthe doctor away', 'apple day keeps doctor away'),
@@ -74,7 +84,7 @@ def test_accuracy_compares_text_but_for_outer_space_and_exact_match_normalises()
   assert metrics.get('exact_match')(targets, texts) == {'exact_match': 100.0}
 
 
-@pytest.mark.parametrize('name', ['accuracy', 'exact_match', 'f1', 'squad', 'rouge'])
+@pytest.mark.parametrize('name', ['accuracy', 'edit_similarity', 'exact_match', 'f1', 'squad', 'rouge'])
 def test_any_reference_may_match_whatever_its_place(name):
   one = metrics.get(name)(['a good dog'], ['a good dog'])
   assert set(one.values()) == {100.0}
@@ -86,11 +96,36 @@ def test_values_of_rows_average_to_the_metric():
   targets, texts = ['a b', 'c', 'd e'], ['b', 'c', 'f']
   rows = metrics.per_row('f1', targets, texts)
   np.testing.assert_allclose(rows['f1'], [1.0, 1.0, 0.0])  # "a" is an article
-  for name in ('accuracy', 'exact_match', 'f1', 'rouge', 'squad'):
+  for name in ('accuracy', 'edit_similarity', 'exact_match', 'f1', 'rouge', 'squad'):
     means = {key: 100 * values.mean() for key, values in metrics.per_row(name, targets, texts).items()}
     assert metrics.get(name)(targets, texts) == pytest.approx(means)
-  assert metrics.per_row('bleu', targets, texts) is None
-  assert metrics.per_row('macro_f1', targets, texts) is None
+  for name in ('bleu', 'edit_distance', 'macro_f1'):
+    assert metrics.per_row(name, targets, texts) is None
+
+
+def test_edit_distance_worked_by_hand_to_the_nearest_reference():
+  # kitten -> sitting: k to s, e to i, g added. The second row: T to t, the stop gone. The third: one o too many, not 5.
+  targets, texts = ['kitten', 'The cat.', ['Monday', 'to']], ['sitting', 'the cat', 'too']
+  assert metrics.get('edit_distance')(targets, texts) == {'edit_distance': pytest.approx((3 + 2 + 1) / 3)}
+  found = metrics.per_row('edit_similarity', targets, texts)['edit_similarity']
+  np.testing.assert_allclose(found, [1 - 3 / 7, 1 - 2 / 8, 1 - 1 / 3])
+
+
+def test_edit_distance_sees_case_punctuation_and_spaces_but_no_outer_space():
+  distance = metrics.get('edit_distance')
+  for text in ('the Cat, sat', 'The cat, sat', 'the cat sat', 'thecat, sat', 'the cat, sät'):
+    assert distance(['the cat, sat'], [text]) == {'edit_distance': 1.0}
+  assert distance(['the cat'], [' the cat\n']) == {'edit_distance': 0.0}
+  assert metrics.get('edit_similarity')(['the cat'], [' the cat\n']) == {'edit_similarity': 100.0}
+  assert distance(['', 'abc'], ['', '']) == {'edit_distance': 1.5}
+  assert metrics.get('edit_similarity')(['', 'abc'], ['', '']) == {'edit_similarity': 50.0}
+
+
+def test_edit_distance_equals_the_recurrence_on_random_texts():
+  draw = random.Random(2)
+  for _ in range(100):
+    one, other = (''.join(draw.choices('abBé.', k=draw.randrange(9))) for _ in range(2))
+    assert metrics.get('edit_distance')([one], [other])['edit_distance'] == _levenshtein(one, other)
 
 
 def test_rouge_equals_the_package_on_the_best_reference():

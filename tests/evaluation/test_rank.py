@@ -4,6 +4,7 @@ import pytest
 from flax import nnx
 
 from flan_jax.errors import UserError
+from flan_jax.evaluation import baselines
 from flan_jax.evaluation import rank as rank_module
 from flan_jax.evaluation.rank import rank
 from flan_jax.models import T5, Scorer, T5Config, target_log_likelihood
@@ -72,6 +73,12 @@ def test_a_tie_is_worth_a_fair_draw():
 def test_options_that_read_the_same_are_both_right():
   one = row(options=('no', 'no', 'yes'), answer='no')
   assert rank([one], always([8, 1]))[0].credit == 1.0
+
+
+def test_every_option_among_the_references_is_right():
+  one = row(options=('yes', 'no', 'maybe'), answer='yes', references=['yes', 'no'])
+  assert rank([one], always([8, 1]))[0].credit == 1.0
+  assert baselines.chance(rank([one], always([8, 1]))) == pytest.approx(200 / 3)
 
 
 def test_an_answer_outside_the_options_is_not_judged():
