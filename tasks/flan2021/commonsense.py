@@ -10,11 +10,7 @@ from flan_jax.data.dataset import LABEL, OPTIONS, Dataset, Fields, Row
 from flan_jax.data.splits import Splits
 from flan_jax.data.template import Template
 from tasks.flan2021.clusters import COMMONSENSE
-
-
-def _one_line(text: tf.Tensor) -> tf.Tensor:
-  """Puts a text, or each of several, on one line: each run of white space becomes a space."""
-  return tf.strings.strip(tf.strings.regex_replace(text, r'\s+', ' '))
+from tasks.flan2021.texts import one_line
 
 
 def _premise_and_choices(row: Row) -> Fields:
@@ -68,7 +64,7 @@ COPA = Dataset(
 
 def _story_and_endings(row: Row) -> Fields:
   # The row counts its endings from 1.
-  return {'story': _one_line(row['context']), OPTIONS: _one_line(row['endings']), LABEL: row['label'] - 1}
+  return {'story': one_line(row['context']), OPTIONS: one_line(row['endings']), LABEL: row['label'] - 1}
 
 
 STORY_CLOZE = Dataset(
@@ -112,8 +108,8 @@ STORY_CLOZE = Dataset(
 
 def _goal_and_solutions(row: Row) -> Fields:
   return {
-    'goal': _one_line(row['goal']),
-    OPTIONS: _one_line(tf.stack([row['sol1'], row['sol2']])),
+    'goal': one_line(row['goal']),
+    OPTIONS: one_line(tf.stack([row['sol1'], row['sol2']])),
     LABEL: row['label'],
   }
 
@@ -161,8 +157,8 @@ def _context_and_endings(row: Row) -> Fields:
   context = tf.strings.regex_replace(row['context'], _TAGS, '\n')
   return {
     'context': tf.strings.strip(tf.strings.regex_replace(context, ' +', ' ')),
-    'activity': _one_line(row['activity_label']),
-    OPTIONS: _one_line(tf.strings.regex_replace(row['endings'], _TAGS, ' ')),
+    'activity': one_line(row['activity_label']),
+    OPTIONS: one_line(tf.strings.regex_replace(row['endings'], _TAGS, ' ')),
     LABEL: row['label'],
   }
 

@@ -6,23 +6,17 @@ from flan_jax.data.dataset import REFERENCES, Dataset, Fields, Row
 from flan_jax.data.splits import Splits
 from flan_jax.data.template import ANSWER, Template
 from tasks.flan2021.clusters import CONVERSATIONAL_QA
+from tasks.flan2021.texts import numbered, one_line
 
 _NO_ANSWER = 'CANNOTANSWER'
-
-
-def _numbered(turns: tf.Tensor) -> tf.Tensor:
-  """Lists turns one on a line, each with its number; white space within a turn must not look like a new line."""
-  numbers = tf.strings.as_string(tf.range(1, tf.size(turns) + 1))
-  on_one_line = tf.strings.strip(tf.strings.regex_replace(turns, r'\s+', ' '))
-  return tf.strings.reduce_join(tf.strings.join([numbers, '. ', on_one_line]), separator='\n')
 
 
 def _coqa_fields(row: Row) -> Fields:
   # A row is a whole dialogue, and becomes one example: all questions in, all answers out, as in FLAN.
   return {
     'story': tf.strings.strip(row['story']),
-    'questions': _numbered(row['questions']),
-    ANSWER: _numbered(row['answers']['input_text']),
+    'questions': numbered(one_line(row['questions'])),
+    ANSWER: numbered(one_line(row['answers']['input_text'])),
   }
 
 

@@ -10,11 +10,7 @@ from flan_jax.data.dataset import LABEL, OPTIONS, Dataset, Fields, Row
 from flan_jax.data.splits import Splits
 from flan_jax.data.template import Template
 from tasks.flan2021.clusters import COREFERENCE
-
-
-def _one_line(text: tf.Tensor) -> tf.Tensor:
-  """Puts a text, or each of several, on one line: each run of white space becomes a space."""
-  return tf.strings.strip(tf.strings.regex_replace(text, r'\s+', ' '))
+from tasks.flan2021.texts import one_line
 
 
 def _mark(text: tf.Tensor, expression: tf.Tensor) -> tf.Tensor:
@@ -31,9 +27,9 @@ def _marked_text_and_phrase(row: Row) -> Fields:
   rest = _mark(tf.strings.reduce_join(words[row['span2_index'] :], separator=' '), pronoun)
   words = tf.concat([words[: row['span2_index']], [rest]], axis=0)
   return {
-    'text': _one_line(tf.strings.reduce_join(words, separator=' ')),
+    'text': one_line(tf.strings.reduce_join(words, separator=' ')),
     'pronoun': pronoun,
-    'phrase': _one_line(row['span1_text']),
+    'phrase': one_line(row['span1_text']),
     LABEL: row['label'],
   }
 
@@ -96,8 +92,8 @@ def _beginning_and_ends(row: Row) -> Fields:
   is_possessive = tf.reduce_any(tf.equal(tf.strings.lower(row['pronoun_text']), ['his', 'her']))
   nouns = tf.stack([row['option1_normalized'], row['option2_normalized']])
   return {
-    'beginning': _one_line(before),
-    OPTIONS: _one_line(tf.strings.join([nouns, tf.where(is_possessive, "'s", ''), after])),
+    'beginning': one_line(before),
+    OPTIONS: one_line(tf.strings.join([nouns, tf.where(is_possessive, "'s", ''), after])),
     LABEL: row['label'],
   }
 
@@ -138,9 +134,9 @@ WSC273 = Dataset(
 def _marked_sentence_and_candidates(row: Row) -> Fields:
   # By the definition of the dataset, a pronoun that occurs several times is asked for where it occurs first.
   return {
-    'sentence': _mark(_one_line(row['sentence']), row['pronoun']),
+    'sentence': _mark(one_line(row['sentence']), row['pronoun']),
     'pronoun': row['pronoun'],
-    OPTIONS: _one_line(row['candidates']),
+    OPTIONS: one_line(row['candidates']),
     LABEL: row['label'],
   }
 
@@ -187,8 +183,8 @@ DEFINITE_PRONOUN_RESOLUTION = Dataset(
 
 def _sentence_with_blank(row: Row) -> Fields:
   return {
-    'sentence': _one_line(row['sentence']),  # each has one underscore
-    OPTIONS: _one_line(tf.stack([row['option1'], row['option2']])),
+    'sentence': one_line(row['sentence']),  # each has one underscore
+    OPTIONS: one_line(tf.stack([row['option1'], row['option2']])),
     LABEL: row['label'],
   }
 

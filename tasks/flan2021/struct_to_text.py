@@ -12,6 +12,7 @@ import tensorflow as tf
 from flan_jax.data.dataset import REFERENCES, Dataset, Fields, Row
 from flan_jax.data.template import ANSWER, Template
 from tasks.flan2021.clusters import STRUCT_TO_TEXT
+from tasks.flan2021.texts import one_line
 
 _METRICS = ('rouge', 'bleu')
 
@@ -19,12 +20,7 @@ _METRICS = ('rouge', 'bleu')
 _TABLE_MARKS = r'\[(TABLECONTEXT|TITLE)\]'
 
 
-def _one_line(text: tf.Tensor) -> tf.Tensor:
-  """Puts a text on one line: each run of white space becomes a space."""
-  return tf.strings.strip(tf.strings.regex_replace(text, r'\s+', ' '))
-
-
-def _text_and_references(row: Row, tidy: Callable[[tf.Tensor], tf.Tensor] = _one_line) -> Fields:
+def _text_and_references(row: Row, tidy: Callable[[tf.Tensor], tf.Tensor] = one_line) -> Fields:
   """The target, and every text that counts, each of them once."""
   # Training rows have one text, the target, and no references; validation rows name all texts, the target among them.
   # Validation rows are the test, as in FLAN: the sentences of CommonGen's test rows are not published.
@@ -34,7 +30,7 @@ def _text_and_references(row: Row, tidy: Callable[[tf.Tensor], tf.Tensor] = _one
 
 
 def _joined(items: tf.Tensor) -> tf.Tensor:
-  return tf.strings.reduce_join(_one_line(items), separator='; ')
+  return tf.strings.reduce_join(one_line(items), separator='; ')
 
 
 def _concepts_and_sentences(row: Row) -> Fields:
@@ -50,7 +46,7 @@ def _table_triples_and_text(row: Row) -> Fields:
 def _attributes_and_text(row: Row) -> Fields:
   # name[The Mill], area[riverside] becomes name = The Mill, area = riverside
   opened = tf.strings.regex_replace(row['meaning_representation'], r'\[', ' = ')
-  return {'attributes': _one_line(tf.strings.regex_replace(opened, r'\]', '')), **_text_and_references(row)}
+  return {'attributes': one_line(tf.strings.regex_replace(opened, r'\]', '')), **_text_and_references(row)}
 
 
 def _dbpedia_triples_and_text(row: Row) -> Fields:

@@ -10,7 +10,8 @@ from flan_jax.data.dataset import Dataset, Fields, Row
 from flan_jax.data.splits import HELD_BACK, Splits
 from flan_jax.data.template import ANSWER, Template
 from tasks.flan2021.clusters import SUMMARIZATION
-from tasks.flan2021.summarization_news import NEWS, OWN_VALIDATION, filled, numbered, one_line, written
+from tasks.flan2021.summarization_news import NEWS, OWN_VALIDATION
+from tasks.flan2021.texts import filled, numbered, one_line, written
 
 _MOST_OPINIONS = 10
 _ONE_SPLIT_ONLY = Splits(train='train[:-600]', validation='train[-600:-500]', test='train[-500:]')

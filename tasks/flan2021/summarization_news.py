@@ -5,14 +5,13 @@ CNN/DailyMail (Hermann et al. 2015, See et al. 2017), Gigaword headlines (Rush e
 that FLAN files here.
 """
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from flan_jax.data.dataset import LABEL, Dataset, Fields, Row
 from flan_jax.data.splits import HELD_BACK, Splits
 from flan_jax.data.template import ANSWER, Template
 from tasks.flan2021.clusters import SUMMARIZATION
+from tasks.flan2021.texts import filled, numbered, one_line, written
 
 OWN_VALIDATION = Splits(train='train', validation=f'validation[:{HELD_BACK}]', test='test')
 
@@ -32,32 +31,6 @@ _AG_NEWS_REPAIRS = (
   (' amp;', '&'),
   (' #36;', '$'),
 )
-
-
-def one_line(text: tf.Tensor) -> tf.Tensor:
-  """Puts a text on one line: each run of white space becomes a space."""
-  return tf.strings.strip(tf.strings.regex_replace(text, r'\s+', ' '))
-
-
-def written(texts: tf.Tensor) -> tf.Tensor:
-  """Puts each of several texts on one line and leaves out those that are blank."""
-  texts = one_line(texts)
-  return tf.boolean_mask(texts, tf.not_equal(texts, ''))
-
-
-def numbered(texts: tf.Tensor) -> tf.Tensor:
-  """Lists texts, one a line, behind their numbers: "1. ..."."""
-  numbers = tf.strings.as_string(1 + tf.range(tf.size(texts)))
-  return tf.strings.reduce_join(tf.strings.join([numbers, '. ', texts]), separator='\n')
-
-
-def filled(fields: Callable[[Row], Fields]) -> Callable[[Row], tf.Tensor]:
-  """Returns a `Dataset.keep` that leaves out rows with a blank field: they have nothing to read or nothing to say."""
-
-  def keep(row: Row) -> tf.Tensor:
-    return tf.reduce_all(tf.not_equal(tf.stack(list(fields(row).values())), ''))
-
-  return keep
 
 
 def _article_and_highlights(row: Row) -> Fields:
