@@ -48,6 +48,13 @@ def with_provenance(lengths: Mapping[str, int]) -> dict[str, int]:
   return {name: lengths[name] for name in _LENGTHS} | {provenance.FEATURE: provenance.WIDTH * (lengths['targets'] // 2)}
 
 
+def _untuned() -> tf.data.Options:
+  """Options without tf.data's autotuning: its bookkeeping costs more than these many short steps have to gain."""
+  options = tf.data.Options()
+  options.autotune.enabled = False
+  return options
+
+
 class BatchIterator(Iterator[dict[str, np.ndarray]]):
   """An endless stream of batches whose position can be saved and restored exactly.
 
@@ -62,7 +69,7 @@ class BatchIterator(Iterator[dict[str, np.ndarray]]):
       dataset: batches with SeqIO's feature names.
       tasks: the names of the tasks that may occur, for `origins`.
     """
-    self._iterator = iter(dataset.prefetch(4))
+    self._iterator = iter(dataset.prefetch(4).with_options(_untuned()))
     self._tasks = tasks
 
   def __next__(self) -> dict[str, np.ndarray]:
