@@ -114,6 +114,7 @@ def _builder(owner: str, tfds_name: str, data_dir: str | None) -> tfds.core.Data
   return builder
 
 
+@functools.cache
 def _open(owner: str, tfds_name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
   if data_dir and '://' not in data_dir and not pathlib.Path(data_dir).is_dir():
     raise UserError(

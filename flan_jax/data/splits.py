@@ -27,6 +27,10 @@ class Splits:
     return [(field.name, value) for field in dataclasses.fields(self) if (value := getattr(self, field.name))]
 
 
+# Where TFDS has all three: training rows hold nothing back, and the first validation rows choose templates.
+OWN_TEST = Splits(train='train', validation=f'validation[:{HELD_BACK}]', test='test')
+
+
 @dataclasses.dataclass(frozen=True)
 class RowRange:
   """The rows [start, stop) of a TFDS split."""

@@ -1,7 +1,7 @@
 """The numbers of an evaluation and where each came from: dataclasses, `results.json`, and `predictions/`.
 
-Accuracies and every other metric are percentages (0 to 100). Percentages of different datasets are comparable only
-where their chance levels are, which is why chance and the majority class stand beside each.
+Accuracies and every other metric but `edit_distance` are percentages (0 to 100). Percentages of different datasets are
+comparable only where their chance levels are, which is why chance and the majority class stand beside each.
 """
 
 import dataclasses

@@ -13,6 +13,7 @@ from flan_jax.data.source import TfdsRows
 from flan_jax.data.vocabulary import use_vocabulary
 from flan_jax.errors import UserError
 from flan_jax.evaluation import baselines
+from flan_jax.evaluation.rank import rank
 from flan_jax.models import T5, Scorer, T5Config
 
 TASK_MODULES = ('tasks.flan2021', 'tasks.quickstart')
@@ -79,7 +80,8 @@ def on_disk(names: Sequence[str], split: str) -> tuple[list[str], list[str]]:
     split: the role.
 
   Returns:
-    The tasks that have rows, and a line for each dataset left out.
+    The tasks that have rows, or the names themselves where all have (a mixture then keeps its own rates), and a line
+    for each dataset left out.
 
   Raises:
     UserError: where no task remains.
@@ -94,7 +96,7 @@ def on_disk(names: Sequence[str], split: str) -> tuple[list[str], list[str]]:
       left_out[f'left out: {reason}'] = task  # one line for all templates of a dataset
   if not found:
     raise UserError(f'SKIP_UNAVAILABLE leaves nothing of {", ".join(names)}. {next(iter(left_out))}')
-  return found, list(left_out)
+  return (found if left_out else list(names)), list(left_out)
 
 
 def check_split(names: Sequence[str], split: str) -> None:
@@ -160,7 +162,6 @@ class RankEvaluator:
     if self._scorer is None:
       self._scorer = Scorer(model, batch_size=self._batch_size)
     self._scorer.update(model)
-    scores = self._scorer.options([row.inputs for row in self._rows], [row.option_tokens for row in self._rows])
-    right = sum(int(score.argmax()) == row.answer_index for score, row in zip(scores, self._rows, strict=True))
-    majority = baselines.majority(self._rows)
-    return {'accuracy': 100.0 * right / len(self._rows), 'majority': majority or 0.0, 'rows': float(len(self._rows))}
+    credits = [prediction.credit or 0.0 for prediction in rank(self._rows, self._scorer)]
+    majority = baselines.majority(self._rows) or 0.0
+    return {'accuracy': 100.0 * float(np.mean(credits)), 'majority': majority, 'rows': float(len(self._rows))}

@@ -9,7 +9,7 @@ from flan_jax.data.dataset import LABEL, Dataset, Fields, Row
 from flan_jax.data.splits import Splits
 from flan_jax.data.template import Template
 from tasks.flan2021.clusters import NLI
-from tasks.flan2021.nli_anli import ANLI_R1, ANLI_R2, ANLI_R3
+from tasks.flan2021.nli_anli import ANLI
 from tasks.flan2021.nli_snli_mnli import MNLI_MATCHED, MNLI_MISMATCHED, SNLI
 
 
@@ -230,9 +230,7 @@ WNLI = Dataset(
 DATASETS: tuple[Dataset, ...] = (
   RTE,
   CB,
-  ANLI_R1,
-  ANLI_R2,
-  ANLI_R3,
+  *ANLI,
   MNLI_MATCHED,
   MNLI_MISMATCHED,
   QNLI,

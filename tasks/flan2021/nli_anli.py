@@ -7,7 +7,7 @@ in that model, not in the task, hence the same templates for all three.
 import tensorflow as tf
 
 from flan_jax.data.dataset import LABEL, Dataset, Fields, Row
-from flan_jax.data.splits import HELD_BACK, Splits
+from flan_jax.data.splits import OWN_TEST
 from flan_jax.data.template import Template
 from tasks.flan2021.clusters import NLI
 
@@ -21,7 +21,6 @@ def _context_and_hypothesis(row: Row) -> Fields:
 
 
 _OPTIONS = ('Yes', "It's impossible to say", 'No')  # e, n, c: entailment, neutral, contradiction
-_SPLITS = Splits(train='train', validation=f'validation[:{HELD_BACK}]', test='test')
 _TEMPLATES = (
   Template('{context}\n\nBy the account just given, is the next sentence right?\n{hypothesis}\n\n{options}'),
   Template(
@@ -65,32 +64,17 @@ _TEMPLATES = (
   ),
 )
 
-ANLI_R1 = Dataset(
-  name='anli_r1',
-  cluster=NLI,
-  source='anli/r1:0.1.0',
-  fields=_context_and_hypothesis,
-  options=_OPTIONS,
-  splits=_SPLITS,
-  templates=_TEMPLATES,
-)
 
-ANLI_R2 = Dataset(
-  name='anli_r2',
-  cluster=NLI,
-  source='anli/r2:0.1.0',
-  fields=_context_and_hypothesis,
-  options=_OPTIONS,
-  splits=_SPLITS,
-  templates=_TEMPLATES,
-)
+def _round(number: int) -> Dataset:
+  return Dataset(
+    name=f'anli_r{number}',
+    cluster=NLI,
+    source=f'anli/r{number}:0.1.0',
+    fields=_context_and_hypothesis,
+    options=_OPTIONS,
+    splits=OWN_TEST,
+    templates=_TEMPLATES,
+  )
 
-ANLI_R3 = Dataset(
-  name='anli_r3',
-  cluster=NLI,
-  source='anli/r3:0.1.0',
-  fields=_context_and_hypothesis,
-  options=_OPTIONS,
-  splits=_SPLITS,
-  templates=_TEMPLATES,
-)
+
+ANLI: tuple[Dataset, ...] = (_round(1), _round(2), _round(3))

@@ -5,7 +5,7 @@ ten genres of speech and writing (Williams et al. 2018), tested on genres that a
 import tensorflow as tf
 
 from flan_jax.data.dataset import LABEL, Dataset, Fields, Row
-from flan_jax.data.splits import HELD_BACK, Splits
+from flan_jax.data.splits import OWN_TEST, Splits
 from flan_jax.data.template import Template
 from tasks.flan2021.clusters import NLI
 
@@ -33,7 +33,7 @@ SNLI = Dataset(
   fields=_premise_and_hypothesis,
   options=_OPTIONS,
   keep=_has_label,
-  splits=Splits(train='train', validation=f'validation[:{HELD_BACK}]', test='test'),
+  splits=OWN_TEST,
   templates=(
     Template(
       'The caption of a photo says: {premise}\n\nIs this a true description of the same photo?\n{hypothesis}\n\n'

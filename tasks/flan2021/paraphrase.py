@@ -7,7 +7,7 @@ MRPC, pairs from news reports (Dolan and Brockett 2005); PAWS-Wiki, pairs that s
 import tensorflow as tf
 
 from flan_jax.data.dataset import LABEL, Dataset, Fields, Row
-from flan_jax.data.splits import HELD_BACK, Splits
+from flan_jax.data.splits import OWN_TEST, Splits
 from flan_jax.data.template import Template
 from tasks.flan2021.clusters import PARAPHRASE
 
@@ -66,7 +66,7 @@ PAWS_WIKI = Dataset(
   source='paws_wiki:1.1.0',
   fields=_sentences,
   options=('no', 'yes'),  # different_meaning, paraphrase
-  splits=Splits(train='train', validation=f'validation[:{HELD_BACK}]', test='test'),
+  splits=OWN_TEST,
   templates=(
     Template('Nearly the same words, but the same meaning as well?\n\n{sentence1}\n\n{sentence2}\n\n{options}'),
     Template(

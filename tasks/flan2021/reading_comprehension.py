@@ -7,7 +7,7 @@ MultiRC (Khashabi et al. 2018) and OpenBookQA (Mihaylov et al. 2018).
 import tensorflow as tf
 
 from flan_jax.data.dataset import LABEL, OPTIONS, REFERENCES, Dataset, Fields, Row
-from flan_jax.data.splits import HELD_BACK, Splits
+from flan_jax.data.splits import OWN_TEST, Splits
 from flan_jax.data.template import ANSWER, Template
 from tasks.flan2021.clusters import READING_COMPREHENSION
 
@@ -333,7 +333,7 @@ OPENBOOKQA = Dataset(
   cluster=READING_COMPREHENSION,
   source='openbookqa:0.1.0',
   fields=_openbookqa_fields,
-  splits=Splits(train='train', validation=f'validation[:{HELD_BACK}]', test='test'),
+  splits=OWN_TEST,
   # A question is often the first half of a sentence. The fact is the "open book": some templates give it, some do not.
   templates=(
     Template('Pick the best ending or answer.\n\n{question}\n{options}'),

@@ -7,10 +7,10 @@ of films and arguments in debates (Wang and Ling 2016), and SAMSum, chats (Gliwa
 import tensorflow as tf
 
 from flan_jax.data.dataset import Dataset, Fields, Row
-from flan_jax.data.splits import HELD_BACK, Splits
+from flan_jax.data.splits import HELD_BACK, OWN_TEST, Splits
 from flan_jax.data.template import ANSWER, Template
 from tasks.flan2021.clusters import SUMMARIZATION
-from tasks.flan2021.summarization_news import NEWS, OWN_VALIDATION
+from tasks.flan2021.summarization_news import NEWS
 from tasks.flan2021.texts import filled, numbered, one_line, written
 
 _MOST_OPINIONS = 10
@@ -64,7 +64,7 @@ WIKI_LINGUA_ENGLISH_EN = Dataset(
   source='gem/wiki_lingua_english_en:1.1.0',
   fields=_guide_and_steps,
   keep=filled(_guide_and_steps),
-  splits=OWN_VALIDATION,
+  splits=OWN_TEST,
   metrics=('rouge',),
   templates=(
     Template('This is an extract from a how-to guide. Reduce it to its bare steps.\n\n{guide}'),
@@ -197,7 +197,7 @@ SAMSUM = Dataset(
   source='samsum:1.0.0',
   fields=_dialogue_and_summary,
   keep=filled(_dialogue_and_summary),
-  splits=OWN_VALIDATION,
+  splits=OWN_TEST,
   metrics=('rouge',),
   templates=(
     Template('{dialogue}\n\nWhat were they talking about?'),

@@ -8,12 +8,10 @@ that FLAN files here.
 import tensorflow as tf
 
 from flan_jax.data.dataset import LABEL, Dataset, Fields, Row
-from flan_jax.data.splits import HELD_BACK, Splits
+from flan_jax.data.splits import OWN_TEST, Splits
 from flan_jax.data.template import ANSWER, Template
 from tasks.flan2021.clusters import SUMMARIZATION
 from tasks.flan2021.texts import filled, numbered, one_line, written
-
-OWN_VALIDATION = Splits(train='train', validation=f'validation[:{HELD_BACK}]', test='test')
 
 # Daily Mail: "By. Sara Malm. PUBLISHED:. 07:03 EST, 2 March 2013. |. UPDATED:. 08:07 EST, 2 March 2013. Three members".
 _BYLINE = r'^.{0,200}?(?:(?:PUBLISHED|UPDATED|CREATED|Last updated at)[^|]{5,40}?20\d\d ?\.[ |.]*)+'
@@ -47,7 +45,7 @@ CNN_DAILYMAIL = Dataset(
   source='cnn_dailymail:3.4.0',
   fields=_article_and_highlights,
   keep=filled(_article_and_highlights),
-  splits=OWN_VALIDATION,
+  splits=OWN_TEST,
   metrics=('rouge',),
   templates=(
     Template('Read this story and say what matters most in it, in three or four short sentences.\n\n{article}'),
@@ -91,7 +89,7 @@ GIGAWORD = Dataset(
   source='gigaword:1.2.0',
   fields=_sentence_and_headline,
   keep=_has_all_its_words,
-  splits=OWN_VALIDATION,
+  splits=OWN_TEST,
   metrics=('rouge',),
   templates=(
     Template('Give a headline to this sentence from a news agency: {sentence}'),
@@ -128,7 +126,7 @@ MULTI_NEWS = Dataset(
   source='multi_news:2.1.0',
   fields=_articles_and_summary,
   keep=filled(_articles_and_summary),
-  splits=OWN_VALIDATION,
+  splits=OWN_TEST,
   metrics=('rouge',),
   templates=(
     Template('Several journalists covered the same event. Sum up what they report, taken together.\n\n{articles}'),
@@ -172,7 +170,7 @@ NEWSROOM = Dataset(
   source='newsroom:1.0.0',
   fields=_title_text_and_summary,
   keep=filled(_title_text_and_summary),
-  splits=OWN_VALIDATION,
+  splits=OWN_TEST,
   metrics=('rouge',),
   templates=(
     Template('{title}\n\n{text}\n\nWrite a teaser for this article.'),
@@ -214,7 +212,7 @@ XSUM = Dataset(
   source='xsum:1.1.0',
   fields=_document_and_summary,
   keep=filled(_document_and_summary),
-  splits=OWN_VALIDATION,
+  splits=OWN_TEST,
   metrics=('rouge',),
   templates=(
     Template('{document}\n\nNow say it in one sentence.'),

@@ -4,6 +4,9 @@ All three are made of the English side of ParaCrawl, text from web pages (Esplà
 answer is the sentence as it was, and each dataset takes other rows to train on.
 """
 
+import functools
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from flan_jax.data.dataset import Dataset, Fields, Row
@@ -39,19 +42,9 @@ def _unspaced(text: tf.Tensor) -> tf.Tensor:
   return tf.strings.regex_replace(text, ' ', '')
 
 
-def _lowercase_and_sentence(row: Row) -> Fields:
+def _damaged_and_sentence(row: Row, name: str, damage: Callable[[tf.Tensor], tf.Tensor]) -> Fields:
   sentence = _sentence(row)
-  return {'lowercase': _lowercase(sentence), ANSWER: sentence}
-
-
-def _bare_and_sentence(row: Row) -> Fields:
-  sentence = _sentence(row)
-  return {'bare': _bare(sentence), ANSWER: sentence}
-
-
-def _unspaced_and_sentence(row: Row) -> Fields:
-  sentence = _sentence(row)
-  return {'unspaced': _unspaced(sentence), ANSWER: sentence}
+  return {name: damage(sentence), ANSWER: sentence}
 
 
 def _has_capitals(row: Row) -> tf.Tensor:
@@ -69,7 +62,7 @@ TRUE_CASE = Dataset(
   name='true_case',
   cluster=TEXT_FORMATTING,
   source=_SOURCE,
-  fields=_lowercase_and_sentence,
+  fields=functools.partial(_damaged_and_sentence, name='lowercase', damage=_lowercase),
   keep=_has_capitals,
   splits=Splits(train='train[:30000]', validation='train[30000:30200]', test=_TEST),
   metrics=_METRICS,
@@ -104,7 +97,7 @@ FIX_PUNCT = Dataset(
   name='fix_punct',
   cluster=TEXT_FORMATTING,
   source=_SOURCE,
-  fields=_bare_and_sentence,
+  fields=functools.partial(_damaged_and_sentence, name='bare', damage=_bare),
   keep=_has_words_and_punctuation,
   splits=Splits(train='train[30200:60200]', validation='train[60200:60400]', test=_TEST),
   metrics=_METRICS,
@@ -139,7 +132,7 @@ WORD_SEGMENT = Dataset(
   name='word_segment',
   cluster=TEXT_FORMATTING,
   source=_SOURCE,
-  fields=_unspaced_and_sentence,
+  fields=functools.partial(_damaged_and_sentence, name='unspaced', damage=_unspaced),
   splits=Splits(train='train[60400:90400]', validation='train[90400:90600]', test=_TEST),
   metrics=_METRICS,
   templates=(

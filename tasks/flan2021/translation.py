@@ -9,11 +9,11 @@ import functools
 import tensorflow as tf
 
 from flan_jax.data.dataset import Dataset, Fields, Row
-from flan_jax.data.splits import HELD_BACK, Splits
+from flan_jax.data.splits import HELD_BACK, OWN_TEST, Splits
 from flan_jax.data.template import ANSWER, Template
 from tasks.flan2021.clusters import TRANSLATION
+from tasks.flan2021.texts import filled
 
-_WMT_SPLITS = Splits(train='train', validation=f'validation[:{HELD_BACK}]', test='test')
 # ParaCrawl has training rows only.
 _PARA_CRAWL_SPLITS = Splits(train='train', validation=f'train[-{HELD_BACK + 1000}:-1000]', test='train[-1000:]')
 
@@ -21,12 +21,6 @@ _PARA_CRAWL_SPLITS = Splits(train='train', validation=f'train[-{HELD_BACK + 1000
 def _english_and_translation(row: Row, code: str) -> Fields:
   # Lines of Europarl may end in white space or a carriage return.
   return {'english': tf.strings.strip(row['en']), ANSWER: tf.strings.strip(row[code])}
-
-
-def _has_both_sides(row: Row, code: str) -> tf.Tensor:
-  # TFDS leaves out rows with an empty side, but lets a side of white space alone pass.
-  lengths = [tf.strings.length(text) for text in _english_and_translation(row, code).values()]
-  return tf.reduce_all(tf.stack(lengths) > 0)
 
 
 def _templates(language: str) -> tuple[Template, ...]:
@@ -61,14 +55,15 @@ def _templates(language: str) -> tuple[Template, ...]:
   )
 
 
-def _dataset(name: str, source: str, code: str, language: str, splits: Splits = _WMT_SPLITS) -> Dataset:
+def _dataset(name: str, source: str, code: str, language: str, splits: Splits = OWN_TEST) -> Dataset:
   """Declares a pair of English and the language that rows have under `code`."""
+  fields = functools.partial(_english_and_translation, code=code)
   return Dataset(
     name=name,
     cluster=TRANSLATION,
     source=source,
-    fields=functools.partial(_english_and_translation, code=code),
-    keep=functools.partial(_has_both_sides, code=code),
+    fields=fields,
+    keep=filled(fields),  # TFDS leaves out rows with an empty side, but lets a side of white space alone pass
     splits=splits,
     metrics=('bleu',),
     templates=_templates(language),

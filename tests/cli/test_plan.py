@@ -84,5 +84,6 @@ def test_tasks_without_rows_are_left_out_on_request_and_each_dataset_is_told_onc
   assert kept == ['copa', 'sst2']
   assert sorted(line.split("'")[1] for line in lines) == ['hellaswag', 'piqa', 'story_cloze']
   assert all(line.startswith('left out: Dataset ') and 'is not prepared in' in line for line in lines)
+  assert parts.on_disk(['flan2021.question_classification'], 'train') == (['flan2021.question_classification'], [])
   with pytest.raises(UserError, match="SKIP_UNAVAILABLE leaves nothing of piqa. left out: Dataset 'piqa'"):
     parts.on_disk(['piqa'], 'train')

@@ -19,7 +19,7 @@ def test_instructions_are_followed_on_clusters_that_were_never_trained(tmp_path)
   for label in ('removed', 'contrast', 'untuned'):
     assert means[LABELS[label]]['quickstart_nli'] < 60
   plain = {evaluation.model: evaluation.paired[0].plain for evaluation in evaluations}
-  assert plain[LABELS['contrast']] > 60  # the trap: without any instruction the plain half looks learned
+  assert plain[LABELS['contrast']] > 75  # the trap: without any instruction the plain half looks learned
   adapted = json.loads((folder / 'lora' / 'adaptation.json').read_text())
   assert adapted['new']['adapter attached']['value'] > adapted['new']['before']['value'] + 10
   assert adapted['old']['adapter removed'] == adapted['old']['before']
