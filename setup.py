@@ -11,12 +11,12 @@ HERE = pathlib.Path(__file__).parent
 REQUIRES = [
     'absl-py>=2.1',
     'editdistance>=0.8.1',
-    'flax>=0.12.4,<0.13',
+    'flax>=0.12.6,<0.13',
     'gin-config>=0.5,<0.6',
     'importlib_resources>=6.4',  # tensorflow-datasets 4.9.10 imports it and declares it for Python < 3.9 only
     'jax>=0.9.0,<0.11',
     'jaxtyping>=0.3',
-    'matplotlib>=3.9',
+    'matplotlib>=3.10.7',
     'numpy>=2.1,<3',
     'optax>=0.2.6,<0.3',
     'orbax-checkpoint>=0.11.31,<0.13',
@@ -25,15 +25,15 @@ REQUIRES = [
     'sacrebleu>=2.4',
     'safetensors>=0.5',
     'scikit-learn>=1.5',
-    'scipy>=1.14',
+    'scipy>=1.15',
     'sentencepiece>=0.2',
     'seqio>=0.0.20,<0.1',
     'tensorboardX>=2.6.2',
-    'tensorflow-datasets>=4.9.9,<4.10',
+    'tensorflow-datasets>=4.9.10,<4.10',
     'tensorflow-text>=2.20,<2.22',
 ]
 
-HUGGING_FACE = ['huggingface_hub>=1.0', 'tokenizers>=0.22', 'transformers>=5.0,<6']
+HUGGING_FACE = ['huggingface_hub>=1.0', 'tokenizers>=0.22', 'transformers>=5.3,<6']
 TEST = [*HUGGING_FACE, 'hypothesis>=6.100', 'mypy>=1.15', 'pytest>=8.2', 'pytest-cov>=6', 'pytest-xdist>=3.6',
         'ruff>=0.12', 'torch>=2.6,<2.14', 'build>=1.2']
 
