@@ -58,7 +58,7 @@ test-lowest:  ## run the fast tests on the lowest versions that setup.py allows
 	.venv-lowest/bin/uv pip compile -q setup.py --extra test --python-version 3.11 --resolution lowest-direct -o .venv-lowest/lowest.txt
 	.venv-lowest/bin/python -m pip install --quiet -r .venv-lowest/lowest.txt
 	.venv-lowest/bin/python -m pip install --quiet --no-deps --editable .
-	.venv-lowest/bin/python -m pytest -m "not slow"
+	.venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
 clean:  ## remove environments and build products, keep runs
 	rm -rf $(VENV) .venv-lowest build dist *.egg-info
