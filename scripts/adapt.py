@@ -1,7 +1,8 @@
 """Learns one new task with a PEFT method, and says what it cost and what the model forgot.
 
-  python -m scripts.adapt --gin_file=models/t5_1_1_small.gin --gin.CHECKPOINT_PATH=runs/base --gin.NEW_TASK=cb \\
-      --gin.OLD_TASKS="('sst2', 'trec')" --gin.TRAIN_STEPS=500 --gin.MODEL_DIR=runs/cb --tfds_data_dir=DIR
+  python -m scripts.adapt --gin_file=models/t5_1_1_small.gin --gin.CHECKPOINT_PATH=runs/base \\
+      --gin.NEW_TASK=flan2021.cb --gin.OLD_TASKS="('flan2021.sst2', 'flan2021.trec')" --gin.TRAIN_STEPS=500 \\
+      --gin.MODEL_DIR=runs/cb --tfds_data_dir=DIR
 """
 
 import sys

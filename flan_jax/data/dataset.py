@@ -1,6 +1,7 @@
 """The declaration of a dataset: where its rows are, what they mean, and the ten ways of asking about them."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -33,6 +34,7 @@ class Dataset:
     options: the options of every row, where they are always the same.
     keep: rows for which it gives False are left out, and counted.
     metrics: names in `flan_jax.evaluation.metrics`, computed for generation; classification is scored by rank.
+    exemplars: how many solved examples the `fewshot` tasks put before the question, as far as they fit.
   """
 
   name: str
@@ -44,6 +46,7 @@ class Dataset:
   options: tuple[str, ...] | None = None
   keep: Callable[[Row], tf.Tensor] | None = None
   metrics: tuple[str, ...] = ('accuracy',)
+  exemplars: int = 16
 
   def __post_init__(self) -> None:
     if not self.templates:
@@ -55,6 +58,11 @@ class Dataset:
       if template.inputs in seen:
         raise UserError(f'Dataset {self.name!r}: templates {seen[template.inputs]} and {index} have the same inputs.')
       seen[template.inputs] = index
+
+  @functools.cached_property
+  def classifies(self) -> bool:
+    """True where rows have options to choose from: their own, or always the same."""
+    return self.options is not None or any(template.shows_options for template in self.templates)
 
   @property
   def answerable(self) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Where an example came from, as five integers that survive tokenization, mixing and packing."""
+"""Where an example came from, as seven integers that survive tokenization, mixing and packing."""
 
 import dataclasses
 import zlib
@@ -7,9 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 FEATURE = 'provenance'
-WIDTH = 5  # task, template, shard, row in the shard, flags
+WIDTH = 7  # task, template, shard, row in the shard, flags, rows filtered before it, exemplars left out
 INPUTS_TRUNCATED = 1
 TARGETS_TRUNCATED = 2
+NO_TEMPLATE = -1
 
 # SeqIO's packing takes a zero for padding wherever it stands, so every number is stored shifted (a template may be -1).
 _SHIFT = 2
@@ -17,13 +18,25 @@ _SHIFT = 2
 
 @dataclasses.dataclass(frozen=True)
 class Provenance:
-  """One example's origin: its task, which template, which row of which TFDS shard, and what was cut."""
+  """One example's origin.
+
+  Attributes:
+    task: which task.
+    template: which template, -1 for none.
+    shard: the file of the source's split.
+    row: in the file.
+    flags: what was cut.
+    filtered: rows of the source that the dataset's filter refused just before this one.
+    exemplars_left_out: exemplars that the task asks for and that had no room.
+  """
 
   task: str
   template: int
   shard: int
   row: int
   flags: int
+  filtered: int = 0
+  exemplars_left_out: int = 0
 
   @property
   def truncated(self) -> bool:
@@ -40,24 +53,40 @@ def task_id(name: str) -> int:
   return zlib.crc32(name.encode()) & 0x7FFFFFFF | 1
 
 
-def encode(task: str, template: tf.Tensor, tfds_id: tf.Tensor) -> tf.Tensor:
-  """Returns the int32 [5] record of one example, with no flag set."""
-  numbers = tf.strings.regex_replace(tfds_id, r'^.*-(\d+)-of-\d+\D*__(\d+)$', r'\1 \2')
-  shard_row = tf.strings.to_number(tf.strings.split(numbers), tf.int32)
-  head = tf.stack([tf.constant(task_id(task), tf.int32), tf.cast(template, tf.int32)])
-  return tf.concat([head, shard_row, [0]], axis=0) + tf.constant([0] + [_SHIFT] * 4, tf.int32)
+def encode(task: str, template: tf.Tensor, row_id: tf.Tensor, filtered: tf.Tensor) -> tf.Tensor:
+  """Returns the records of a block of examples, with no flag set.
+
+  Args:
+    task: its name.
+    template: int32 [rows].
+    row_id: string [rows], TFDS's own ids.
+    filtered: int32 [rows], rows left out before each.
+
+  Returns:
+    int32 [rows, 7].
+  """
+  numbers = tf.strings.regex_replace(row_id, r'^.*-(\d+)-of-\d+\D*__(\d+)$', r'\1 \2')
+  shard_row = tf.strings.to_number(tf.strings.split(numbers).to_tensor(shape=[None, 2]), tf.int32)
+  count = tf.shape(template)
+  fields = [template, shard_row[:, 0], shard_row[:, 1], tf.zeros(count, tf.int32), filtered, tf.zeros(count, tf.int32)]
+  return tf.stack([tf.fill(count, task_id(task)), *(field + _SHIFT for field in fields)], axis=1)
 
 
 def flag(record: tf.Tensor, bit: int, condition: tf.Tensor) -> tf.Tensor:
-  """Sets a flag of a record where the condition holds."""
-  return record + tf.cast(condition, tf.int32) * tf.constant([0, 0, 0, 0, bit], tf.int32)
+  """Sets a flag of the records [rows, 7] where the condition [rows] holds."""
+  return record + tf.cast(condition, tf.int32)[:, tf.newaxis] * tf.constant([0, 0, 0, 0, bit, 0, 0], tf.int32)
+
+
+def leave_out(record: tf.Tensor, exemplars: tf.Tensor) -> tf.Tensor:
+  """Writes how many exemplars had no room, int32 [rows], into records [rows, 7]."""
+  return record + exemplars[:, tf.newaxis] * tf.constant([0, 0, 0, 0, 0, 0, 1], tf.int32)
 
 
 def decode(packed: np.ndarray, tasks: list[str]) -> list[Provenance]:
   """Reads the records of a batch.
 
   Args:
-    packed: int32 [..., n * 5]; zeros are padding.
+    packed: int32 [..., n * 7]; zeros are padding.
     tasks: the names of the tasks that may occur.
 
   Returns:
@@ -69,6 +98,45 @@ def decode(packed: np.ndarray, tasks: list[str]) -> list[Provenance]:
     Provenance(names.get(int(task), f'task #{task}'), *(int(number) - _SHIFT for number in rest))
     for task, *rest in records[records[:, 0] != 0]
   ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+  """What happened to the examples of one task on their way into batches.
+
+  Attributes:
+    examples: how many came.
+    inputs_cut: of these, how many had inputs that did not fit.
+    targets_cut: and targets.
+    filtered: rows of the source that the dataset's filter refused between them.
+    exemplars_left_out: exemplars that had no room before their questions.
+  """
+
+  examples: int = 0
+  inputs_cut: int = 0
+  targets_cut: int = 0
+  filtered: int = 0
+  exemplars_left_out: int = 0
+
+  def __add__(self, other: 'Counts') -> 'Counts':
+    return Counts(*(a + b for a, b in zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)))
+
+
+def count(packed: np.ndarray) -> dict[int, Counts]:
+  """Counts the examples of a batch by the number of their task (see `task_id`).
+
+  Args:
+    packed: int32 [..., n * 7]; zeros are padding.
+  """
+  records = np.asarray(packed).reshape(-1, WIDTH)
+  records = records[records[:, 0] != 0]
+  flags = records[:, 4] - _SHIFT
+  columns = [np.ones_like(flags), flags & INPUTS_TRUNCATED, (flags & TARGETS_TRUNCATED) // TARGETS_TRUNCATED,
+             records[:, 5] - _SHIFT, records[:, 6] - _SHIFT]
+  tasks, places = np.unique(records[:, 0], return_inverse=True)
+  sums = np.zeros([len(tasks), len(columns)], np.int64)
+  np.add.at(sums, places, np.stack(columns, axis=1))
+  return {int(task): Counts(*(int(number) for number in row)) for task, row in zip(tasks, sums, strict=True)}
 
 
 def count_truncated(packed: np.ndarray) -> int:

@@ -1,15 +1,19 @@
 """From declarations to SeqIO: every variant of a dataset as a task, every cluster and its absence as a mixture."""
 
 import dataclasses
+import difflib
 import functools
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import seqio
+import tensorflow as tf
 
-from flan_jax.data import preprocessors, provenance
+from flan_jax.data import preprocessors, provenance, variants
 from flan_jax.data.dataset import Dataset
+from flan_jax.data.pipeline import IS_CORRECT, Ask
 from flan_jax.data.source import TfdsRows
+from flan_jax.data.variants import ORDINARY, Variant
 from flan_jax.data.vocabulary import ActiveVocabulary
 from flan_jax.errors import UserError, did_you_mean
 
@@ -21,30 +25,52 @@ FEATURES = {
   'targets': seqio.Feature(ActiveVocabulary(), add_eos=True),
   provenance.FEATURE: seqio.Feature(seqio.PassThroughVocabulary(2**31 - 1), add_eos=False),
 }
-
-# Without instructions a dataset has one more task for each way of leaving them out.
-_SUFFIX = {'instructions': '', 'fields_only': '.fields_only', 'dataset_name': '.dataset_name'}
+RANK_FEATURES = {
+  **FEATURES,
+  'targets': seqio.Feature(ActiveVocabulary(), add_eos=True, rank=2),  # [options, tokens], padded with zeros
+  IS_CORRECT: seqio.Feature(seqio.PassThroughVocabulary(2), add_eos=False),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskInfo:
-  """What a task's name stands for: its dataset, its templates, and how it prompts."""
+  """What a task's name stands for: its dataset, and the way of asking about it."""
 
   name: str
   family: str
   dataset: Dataset
-  templates: tuple[int, ...]
-  prompting: str
+  variant: Variant
+
+  @property
+  def templates(self) -> tuple[int, ...]:
+    """The templates that the task uses."""
+    return self.variant.indices(self.dataset)
+
+  def alone(self, template: int) -> str:
+    """The name of the task that asks in the same way under one template."""
+    variant = dataclasses.replace(self.variant, templates=f'template_{template}')
+    return f'{self.name.removesuffix(self.variant.suffix)}{variant.suffix}'
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-  """A set of datasets that are mixed and held out together, such as FLAN 2021."""
+  """A set of datasets that are mixed and held out together, such as FLAN 2021.
+
+  Attributes:
+    name: the family's name.
+    datasets: those that mixtures are made of.
+    evaluation_only: those that have tasks and belong to no mixture.
+    exclusions: for a held-out cluster, the other clusters that leave training with it.
+    max_rate: the cap on a dataset's share.
+    prefix: what task names begin with.
+  """
 
   name: str
   datasets: tuple[Dataset, ...]
   exclusions: Mapping[str, tuple[str, ...]]
   max_rate: int = MAX_RATE
+  evaluation_only: tuple[Dataset, ...] = ()
+  prefix: str = ''
 
   @functools.cached_property
   def clusters(self) -> dict[str, tuple[Dataset, ...]]:
@@ -56,6 +82,18 @@ class Family:
     """The datasets that may train a model to be judged on a cluster: that cluster and those too close to it leave."""
     out = {cluster, *self.exclusions.get(cluster, ())}
     return tuple(dataset for dataset in self.datasets if dataset.cluster not in out)
+
+  def task(self, dataset: Dataset, variant: Variant = ORDINARY) -> str:
+    """The name of a task."""
+    return f'{self.prefix}{dataset.name}{variant.suffix}'
+
+
+class FlanTask(seqio.Task):
+  """A SeqIO task whose examples are cut before EOS is appended, so that there is nothing left to trim."""
+
+  def _trim_output_features(self, dataset: tf.data.Dataset, sequence_length: object) -> tf.data.Dataset:
+    del sequence_length
+    return dataset
 
 
 _FAMILIES: dict[str, Family] = {}
@@ -69,14 +107,13 @@ def register_family(
   evaluation_only: Sequence[str] = (),
   max_rate: int = MAX_RATE,
   shuffle_buffer_size: int = SHUFFLE_BUFFER_SIZE,
+  prefix: str | None = None,
 ) -> Family:
   """Registers all tasks and mixtures of a family with SeqIO.
 
-  For a dataset `sst2` of family `flan2021` in cluster `sentiment`:
-    `sst2`: each example under one of its templates, drawn by seed; `sst2.template_0` ...: under one template;
-    `sst2.fields_only`, `sst2.dataset_name`: without an instruction.
-  And the mixtures, rates examples-proportional up to a cap:
-    `flan2021`, `flan2021.sentiment`, `flan2021.without_sentiment`; each also `.fields_only` and `.dataset_name`.
+  A dataset `sst2` of family `flan2021` has the tasks `flan2021.sst2`, `flan2021.sst2.template_0`, ...: one for each of
+  its variants (`flan_jax.data.variants` lists them). Mixtures are `flan2021`, for a cluster `flan2021.sentiment`, and
+  `flan2021.without_sentiment`, rates examples-proportional up to a cap; each comes in variants too.
 
   Args:
     name: the family's name.
@@ -86,6 +123,7 @@ def register_family(
     max_rate: the cap on a dataset's share; 1 mixes all datasets evenly.
     shuffle_buffer_size: examples among which the next one is drawn; they are read before the first batch, and saved
       with every position. TFDS shuffles most rows when it writes them, so that a few go a long way.
+    prefix: what task names begin with; the family's name and a dot where None.
 
   Returns:
     The family.
@@ -94,58 +132,65 @@ def register_family(
     UserError: where a name is taken.
   """
   members = tuple(dataset for dataset in datasets if dataset.name not in evaluation_only)
-  family = Family(name, members, dict(exclusions or {}), max_rate)
-  _refuse_taken(name, [name, *(dataset.name for dataset in datasets)])
+  judged = tuple(dataset for dataset in datasets if dataset.name in evaluation_only)
+  family = Family(name, members, dict(exclusions or {}), max_rate, judged, f'{name}.' if prefix is None else prefix)
+  mixtures = {name: members}
+  for cluster, inside in family.clusters.items():
+    mixtures |= {f'{name}.{cluster}': inside, f'{name}.without_{cluster}': family.without(cluster)}
+  _refuse_taken(name, [*mixtures, *(family.task(dataset) for dataset in datasets)])
   for dataset in datasets:
-    _register_tasks(name, dataset, shuffle_buffer_size)
-  for prompting, suffix in _SUFFIX.items():
-    _register_mixture(f'{name}{suffix}', members, prompting, max_rate)
-    for cluster, inside in family.clusters.items():
-      _register_mixture(f'{name}.{cluster}{suffix}', inside, prompting, max_rate)
-      _register_mixture(f'{name}.without_{cluster}{suffix}', family.without(cluster), prompting, max_rate)
+    _register_tasks(family, dataset, shuffle_buffer_size)
+  for mixture, inside in mixtures.items():
+    register_mixture(family, mixture, inside)
   _FAMILIES[name] = family
   return family
 
 
 def _refuse_taken(family: str, names: Sequence[str]) -> None:
   """Raises before anything is registered: half a family would be in the way of the mended one."""
-  taken = {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}
+  taken = seqio.TaskRegistry.names() | seqio.MixtureRegistry.names()
+  mine: set[str] = set()
   for name in names:
     if name in taken:
       by = f' by a dataset of family {_TASKS[name].family!r}' if name in _TASKS else ''
       raise UserError(f'Family {family!r} cannot be registered: the name {name!r} is taken{by}.')
-    taken.add(name)
+    if name in mine:
+      raise UserError(f'Family {family!r} cannot be registered: {name!r} is what two of its datasets or clusters are '
+                      'called.')
+    mine.add(name)
 
 
-def _register_tasks(family: str, dataset: Dataset, shuffle_buffer_size: int) -> None:
-  every = tuple(range(len(dataset.templates)))
-  for prompting, suffix in _SUFFIX.items():
-    _register_task(TaskInfo(f'{dataset.name}{suffix}', family, dataset, every, prompting), shuffle_buffer_size)
-  for index in every:
-    info = TaskInfo(f'{dataset.name}.template_{index}', family, dataset, (index,), 'instructions')
-    _register_task(info, shuffle_buffer_size)
+def _register_tasks(family: Family, dataset: Dataset, shuffle_buffer_size: int) -> None:
+  source = TfdsRows(dataset.name, dataset.source, dataset.splits)
+  fields, placeholder = preprocessors.extract_fields(dataset), seqio.CacheDatasetPlaceholder()
+  for variant in variants.of_dataset(dataset):
+    info = TaskInfo(family.task(dataset, variant), family.name, dataset, variant)
+    seqio.TaskRegistry.add(
+      info.name,
+      source=source,
+      # What follows the cache draws anew in every epoch.
+      preprocessors=[fields, placeholder, Ask(dataset, info.name, variant, source)],
+      output_features=RANK_FEATURES if variant.rank else FEATURES,
+      shuffle_buffer_size=shuffle_buffer_size,
+      task_cls=FlanTask,
+    )
+    _TASKS[info.name] = info
 
 
-def _register_task(info: TaskInfo, shuffle_buffer_size: int) -> None:
-  seqio.TaskRegistry.add(
-    info.name,
-    source=TfdsRows(info.dataset.name, info.dataset.source, info.dataset.splits),
-    preprocessors=[
-      preprocessors.extract_fields(info.dataset),
-      seqio.CacheDatasetPlaceholder(),  # what follows draws anew in every epoch
-      preprocessors.render(info.dataset, info.name, info.templates, info.prompting),
-      preprocessors.tokenize,
-    ],
-    output_features=FEATURES,
-    shuffle_buffer_size=shuffle_buffer_size,
-  )
-  _TASKS[info.name] = info
+def register_mixture(family: Family, name: str, datasets: Iterable[Dataset]) -> None:
+  """Registers a mixture of a family's datasets, and its variants (`<name>.5shot`, `<name>.first_4`, ...).
 
-
-def _register_mixture(name: str, datasets: Sequence[Dataset], prompting: str, max_rate: int) -> None:
-  if datasets:
-    tasks = [f'{dataset.name}{_SUFFIX[prompting]}' for dataset in datasets]
-    seqio.MixtureRegistry.add(name, tasks, default_rate=functools.partial(_rate, maximum=max_rate))
+  Args:
+    family: whose tasks are mixed.
+    name: of the mixture.
+    datasets: some of the family's; none register nothing.
+  """
+  members = tuple(datasets)
+  rate = functools.partial(_rate, maximum=family.max_rate)
+  if members:
+    for variant in variants.of_mixture():
+      tasks = [family.task(dataset, variant.nearest(dataset)) for dataset in members]
+      seqio.MixtureRegistry.add(f'{name}{variant.suffix}', tasks, default_rate=rate)
 
 
 def mixture_of(names: Sequence[str], max_rate: int = MAX_RATE) -> str:
@@ -184,10 +229,20 @@ def family(name: str) -> Family:
   return _FAMILIES[name]
 
 
+def _nearest(name: str, names: Iterable[str]) -> str:
+  """Suggests names; one that lacks its family is found as well."""
+  tails = {known.partition('.')[2]: known for known in names}
+  if name in tails:
+    return f'Did you mean {tails[name]!r}?'
+  close = difflib.get_close_matches(name, tails, n=1, cutoff=0.7)
+  whole = did_you_mean(name, names)
+  return f'Did you mean {tails[close[0]]!r}?' if close and not whole.startswith('Did') else whole
+
+
 def task_info(name: str) -> TaskInfo:
   """Returns what a task's name stands for, or suggests the names nearest to it."""
   if name not in _TASKS:
-    raise UserError(f'There is no task {name!r}. {did_you_mean(name, _TASKS)}')
+    raise UserError(f'There is no task {name!r}. {_nearest(name, _TASKS)}')
   return _TASKS[name]
 
 
@@ -203,7 +258,7 @@ def get_mixture_or_task(name: str) -> seqio.Task | seqio.Mixture:
   if name in seqio.TaskRegistry.names():
     return seqio.TaskRegistry.get(name)
   candidates = [*seqio.MixtureRegistry.names(), *seqio.TaskRegistry.names()]
-  raise UserError(f'There is no task or mixture {name!r}. {did_you_mean(name, candidates)}')
+  raise UserError(f'There is no task or mixture {name!r}. {_nearest(name, candidates)}')
 
 
 def tasks_of(name: str) -> list[str]:

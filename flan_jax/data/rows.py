@@ -60,7 +60,7 @@ def rows(
   """Reads the evaluation rows of a task, in the order of the files.
 
   Args:
-    task_name: a task of one dataset (`sst2.template_3`, or `sst2` for a template drawn per row).
+    task_name: a task of one dataset (`flan2021.sst2.template_3`, or `flan2021.sst2` for a template drawn per row).
     split: which rows.
     limit: at most this many.
     seed: draws templates where the task has several.

@@ -71,6 +71,27 @@ class ActiveVocabulary(seqio.Vocabulary):
   __hash__ = seqio.Vocabulary.__hash__
 
 
+def encode_block(vocabulary: seqio.Vocabulary, texts: tf.Tensor | tf.RaggedTensor) -> tf.RaggedTensor:
+  """Encodes many texts at once, where a vocabulary can; the tokens are those that each text alone has.
+
+  Args:
+    vocabulary: the feature's; one that stands for the run's is followed.
+    texts: string [texts] or ragged [rows, texts].
+
+  Returns:
+    int32 ragged [texts, tokens] or [rows, texts, tokens], without EOS.
+  """
+  if isinstance(texts, tf.RaggedTensor):
+    return texts.with_flat_values(encode_block(vocabulary, texts.flat_values))
+  chosen = active_vocabulary() if isinstance(vocabulary, ActiveVocabulary) else vocabulary
+  if type(chosen) is seqio.ByteVocabulary:  # reads one text at a time, but a text of one byte is a byte
+    return tf.ragged.map_flat_values(lambda byte: chosen.encode_tf(byte)[:, 0], tf.strings.bytes_split(texts))
+  if isinstance(chosen, seqio.SentencePieceVocabulary | WordVocabulary):
+    return tf.cast(chosen.encode_tf(texts), tf.int32)
+  spec = tf.RaggedTensorSpec([None], tf.int32, ragged_rank=0)
+  return tf.map_fn(lambda text: tf.cast(chosen.encode_tf(text), tf.int32), texts, fn_output_signature=spec)
+
+
 _PUNCTUATION = r'([^\w\s])'
 
 

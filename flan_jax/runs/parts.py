@@ -65,8 +65,8 @@ def evaluation_tasks(name: str) -> list[str]:
   found = []
   for task in registry.tasks_of(name):
     info = registry.task_info(task)
-    if info.prompting == 'instructions' and len(info.templates) > 1:
-      found += [f'{info.dataset.name}.template_{index}' for index in info.dataset.answerable]
+    if info.variant.prompting == 'instructions' and len(info.templates) > 1:
+      found += [info.alone(index) for index in info.templates if not info.dataset.templates[index].inverted]
     else:
       found.append(task)
   return found

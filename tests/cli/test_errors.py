@@ -209,7 +209,7 @@ def test_inference_on_nothing_and_on_two_things(reading_fails):
 
 def test_a_dataset_that_the_data_folder_lacks_is_named(fails, tmp_path, tmp_path_factory):
   empty = tmp_path_factory.mktemp('empty')
-  flags = [f'{name}={value}' for name, value in {**TRAIN, 'MIXTURE_OR_TASK_NAME': 'sst2'}.items()]
+  flags = [f'{name}={value}' for name, value in {**TRAIN, 'MIXTURE_OR_TASK_NAME': 'flan2021.sst2'}.items()]
   (line,) = fails(train.main, [*flags, LENGTHS, f'MODEL_DIR={tmp_path / "run"}'], data_dir=empty)
   assert "Dataset 'sst2'" in line and 'glue/sst2' in line and '--tfds_data_dir' in line
 

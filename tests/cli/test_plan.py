@@ -35,16 +35,16 @@ def real_tasks(real_data):
 
 
 def test_one_task_is_told_by_its_rows(real_tasks):
-  assert plan.training_rows('sst2') == ['  sst2: train[0:30000] of glue/sst2:2.0.0']
+  assert plan.training_rows('flan2021.sst2') == ['  flan2021.sst2: train[0:30000] of glue/sst2:2.0.0']
 
 
 def test_the_tasks_of_a_mixture_are_told_with_their_shares(real_tasks):
-  name = registry.mixture_of(['sst2', 'rte'])
-  rows = registry.get_mixture_or_task('rte').num_input_examples('train')
+  name = registry.mixture_of(['flan2021.sst2', 'flan2021.rte'])
+  rows = registry.get_mixture_or_task('flan2021.rte').num_input_examples('train')
   share = 100 * rows / (rows + registry.MAX_RATE)
   assert plan.training_rows(name) == [
-    f'  rte: train[0:{rows}] of super_glue/rte:1.0.2, {share:.1f} % of the examples',
-    f'  sst2: train[0:30000] of glue/sst2:2.0.0, {100 - share:.1f} % of the examples']
+    f'  flan2021.rte: train[0:{rows}] of super_glue/rte:1.0.2, {share:.1f} % of the examples',
+    f'  flan2021.sst2: train[0:30000] of glue/sst2:2.0.0, {100 - share:.1f} % of the examples']
 
 
 def test_many_tasks_are_told_one_by_one_in_a_plan_and_by_cluster_at_the_start_of_a_run(many):
@@ -56,7 +56,7 @@ def test_many_tasks_are_told_one_by_one_in_a_plan_and_by_cluster_at_the_start_of
 
 
 def test_cut_examples_of_a_packed_batch_are_counted_as_their_records_say(real_tasks):
-  stream = iterator.batches('sst2', {'inputs': 48, 'targets': 8}, batch_size=16, seed=1)
+  stream = iterator.batches('flan2021.sst2', {'inputs': 48, 'targets': 8}, batch_size=16, seed=1)
   batch = next(stream)
   examples, cut = parts.count_examples(batch)
   records = stream.origins(batch)
@@ -80,10 +80,10 @@ def test_values_are_held_to_the_kinds_of_a_signature(hint, good, bad):
 
 
 def test_tasks_without_rows_are_left_out_on_request_and_each_dataset_is_told_once(real_tasks):
-  kept, lines = parts.on_disk(['flan2021.commonsense', 'sst2', 'piqa.template_0'], 'train')
-  assert kept == ['copa', 'sst2']
+  kept, lines = parts.on_disk(['flan2021.commonsense', 'flan2021.sst2', 'flan2021.piqa.template_0'], 'train')
+  assert kept == ['flan2021.copa', 'flan2021.sst2']
   assert sorted(line.split("'")[1] for line in lines) == ['hellaswag', 'piqa', 'story_cloze']
   assert all(line.startswith('left out: Dataset ') and 'is not prepared in' in line for line in lines)
   assert parts.on_disk(['flan2021.question_classification'], 'train') == (['flan2021.question_classification'], [])
-  with pytest.raises(UserError, match="SKIP_UNAVAILABLE leaves nothing of piqa. left out: Dataset 'piqa'"):
-    parts.on_disk(['piqa'], 'train')
+  with pytest.raises(UserError, match="SKIP_UNAVAILABLE leaves nothing of flan2021.piqa. left out: Dataset 'piqa'"):
+    parts.on_disk(['flan2021.piqa'], 'train')

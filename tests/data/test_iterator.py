@@ -10,7 +10,7 @@ from flan_jax.data import iterator, provenance, registry
 from flan_jax.errors import UserError
 
 LENGTHS = {'inputs': 96, 'targets': 16}
-TASKS = ('copa', 'trec')  # both have templates with labelled options and inverted ones
+TASKS = ('flan2021.copa', 'flan2021.trec')  # both have templates with labelled options and inverted ones
 
 
 @pytest.fixture(scope='module')
@@ -54,7 +54,8 @@ import tasks.flan2021
 folder = pathlib.Path(sys.argv[1])
 seqio.set_tfds_data_dir_override(sys.argv[2] + '/tfds')
 vocabulary.use_vocabulary(seqio.SentencePieceVocabulary(sys.argv[2] + '/vocabs/t5_cc_all.32000.model'))
-batches = iterator.batches(registry.mixture_of(('copa', 'trec')), {'inputs': 96, 'targets': 16}, 4, seed=3)
+mixture = registry.mixture_of(('flan2021.copa', 'flan2021.trec'))
+batches = iterator.batches(mixture, {'inputs': 96, 'targets': 16}, 4, seed=3)
 batches.set_state((folder / 'state').read_bytes())
 np.savez(folder / 'batch.npz', **next(batches))
 """
@@ -109,8 +110,8 @@ def row_key(tfds_id):
 
 
 def test_what_does_not_fit_is_cut_and_counted(real_tfds):
-  batch = next(iterator.batches('trec', {'inputs': 12, 'targets': 4}, 8, seed=0, pack=False))
-  origins = iterator.batches('trec', {'inputs': 12, 'targets': 4}, 8, seed=0, pack=False).origins(batch)
+  batch = next(iterator.batches('flan2021.trec', {'inputs': 12, 'targets': 4}, 8, seed=0, pack=False))
+  origins = iterator.batches('flan2021.trec', {'inputs': 12, 'targets': 4}, 8, seed=0, pack=False).origins(batch)
   assert batch['encoder_input_tokens'].shape == (8, 12) and len(origins) == 8
   cut = [origin.truncated for origin in origins]
   assert provenance.count_truncated(batch[provenance.FEATURE]) == sum(cut) > 0
@@ -120,4 +121,4 @@ def test_what_does_not_fit_is_cut_and_counted(real_tfds):
 @pytest.mark.parametrize('lengths', [{}, {'inputs': 8}, {'inputs': 8, 'targets': 1}, {'inputs': 'x', 'targets': 4}])
 def test_lengths_that_cannot_be_are_named(real_tfds, lengths):
   with pytest.raises(UserError, match='TASK_FEATURE_LENGTHS needs a length'):
-    iterator.batches('trec', lengths, 4)
+    iterator.batches('flan2021.trec', lengths, 4)

@@ -26,10 +26,11 @@ def test_a_style_is_exactly_this_text(style, text):
 
 def test_every_style_has_its_text_above():
   assert set(options.STYLES) == {'dashes', 'letters', 'numbers', 'inline'}
+  assert set(options.NAMES) == {*options.STYLES, 'none', 'random'}
   assert options.DEFAULT_STYLE == 'dashes'
 
 
-@pytest.mark.parametrize('style', options.STYLES)
+@pytest.mark.parametrize('style', [*options.STYLES, 'none'])
 def test_no_options_leave_no_header(style):
   assert _render([], style) == ''
 
@@ -53,6 +54,17 @@ def test_styles_without_labels_take_any_number():
   assert _render(['x'] * 40, 'dashes').count('\n- x') == 40
 
 
+@pytest.mark.parametrize('style', [*options.STYLES, 'none'])
+def test_many_rows_are_listed_as_each_alone(style):
+  lists = [['yes', 'no'], [], ['a', 'b', 'c'], ['']]
+  block = options.render(tf.ragged.constant(lists, tf.string), style)
+  assert [text.decode() for text in block.numpy()] == [_render(items, style) for items in lists]
+
+
+def test_no_list_is_written_in_the_style_none():
+  assert _render(['yes', 'no'], 'none') == ''
+
+
 def test_an_unknown_style_is_named():
-  with pytest.raises(UserError, match=r"no option style 'roman'. Known: dashes, inline, letters, numbers\."):
+  with pytest.raises(UserError, match=r"no option style 'roman'. Known: dashes, inline, letters, none,"):
     options.check_style('roman')

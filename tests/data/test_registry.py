@@ -18,9 +18,37 @@ def own(name, cluster='sentiment'):
   )  # fmt: skip
 
 
+def tasks_about(dataset):
+  prefix = f'flan2021.{dataset}.'
+  return {name.removeprefix(prefix) for name in seqio.TaskRegistry.names() if name.startswith(prefix)}
+
+
 def test_every_variant_of_a_dataset_is_a_task():
-  names = {name for name in seqio.TaskRegistry.names() if name.split('.')[0] == 'sst2'}
-  assert names == {'sst2', 'sst2.fields_only', 'sst2.dataset_name', *(f'sst2.template_{index}' for index in range(10))}
+  found = tasks_about('rte')
+  assert found >= {
+    *(f'template_{index}' for index in range(10)), *(f'first_{n}' for n in (1, 2, 4, 7)), 'round_robin', 'rank',
+    *(f'{k}shot' for k in (1, 2, 3, 5, 10)), 'fewshot', 'no_options', 'fields_only', 'dataset_name',
+    'template_3.5shot.no_options.rank', 'first_4.fewshot', 'round_robin.1shot',
+  }  # fmt: skip
+  assert 'template_9.rank' not in found  # inverted: its target is not the answer
+  assert {'5shot.no_options', 'template_9.no_options'} <= found
+
+
+def test_datasets_have_the_variants_that_make_sense():
+  assert not any('rank' in name or 'no_options' in name for name in tasks_about('aeslc'))  # free text
+  assert not any('shot' in name for name in tasks_about('wsc273'))  # no training rows
+  assert seqio.TaskRegistry.get('flan2021.wsc273.rank')
+
+
+def test_mixtures_come_in_variants_made_of_the_nearest_tasks():
+  assert set(registry.tasks_of('flan2021.linguistic_acceptability.5shot')) == {'flan2021.cola.5shot'}
+  mixed = registry.tasks_of('flan2021.without_nli.no_options')
+  assert {'flan2021.cola.no_options', 'flan2021.aeslc'} <= set(mixed) and 'flan2021.aeslc.no_options' not in mixed
+
+
+def test_a_task_knows_its_name_under_one_template():
+  assert registry.task_info('flan2021.rte.5shot.rank').alone(3) == 'flan2021.rte.template_3.5shot.rank'
+  assert registry.task_info('flan2021.rte').alone(0) == 'flan2021.rte.template_0'
 
 
 @pytest.mark.parametrize(('held_out', 'gone'), [
@@ -28,7 +56,7 @@ def test_every_variant_of_a_dataset_is_a_task():
   ('commonsense', ('commonsense', 'reading_comprehension_with_commonsense')),
 ])  # fmt: skip
 def test_a_held_out_cluster_leaves_training_with_those_close_to_it(held_out, gone):
-  kept = {dataset.name for dataset in flan2021.DATASETS if dataset.cluster not in gone} - {'wsc273'}
+  kept = {f'flan2021.{dataset.name}' for dataset in flan2021.FAMILY.datasets if dataset.cluster not in gone}
   assert len(kept) > 40
   assert set(registry.tasks_of(f'flan2021.without_{held_out}')) == kept
   bare = set(registry.tasks_of(f'flan2021.without_{held_out}.fields_only'))
@@ -38,33 +66,33 @@ def test_a_held_out_cluster_leaves_training_with_those_close_to_it(held_out, gon
 def test_rates_are_the_number_of_rows_up_to_a_cap(real_tfds):
   mixture = seqio.MixtureRegistry.get('flan2021')
   named = ('sst2', 'common_gen', 'rte', 'cb', 'copa')
-  rates = {task.name: mixture.get_rate(task) for task in mixture.tasks if task.name in named}
+  rates = {name: mixture.get_rate(seqio.TaskRegistry.get(f'flan2021.{name}')) for name in named}
   assert rates['sst2'] == rates['common_gen'] == registry.MAX_RATE
   assert (rates['rte'], rates['cb'], rates['copa']) == (2290, 200, 350)
 
 
 def test_tasks_can_be_mixed_by_naming_them(registries):
-  one = registry.mixture_of(('sst2', 'trec'))
-  assert registry.mixture_of(('trec', 'sst2', 'sst2')) == one
-  assert sorted(registry.tasks_of(one)) == ['sst2', 'trec']
-  assert registry.mixture_of(('sst2',)) == 'sst2'
-  mixed = registry.tasks_of(registry.mixture_of(('flan2021.math', 'sst2')))
-  assert sorted(mixed) == ['math_dataset', 'sst2']
-  with pytest.raises(UserError, match="'sts2'.*Did you mean.*'sst2'"):
-    registry.mixture_of(('sts2', 'trec'))
+  one = registry.mixture_of(('flan2021.sst2', 'flan2021.trec'))
+  assert registry.mixture_of(('flan2021.trec', 'flan2021.sst2', 'flan2021.sst2')) == one
+  assert sorted(registry.tasks_of(one)) == ['flan2021.sst2', 'flan2021.trec']
+  assert registry.mixture_of(('flan2021.sst2',)) == 'flan2021.sst2'
+  mixed = registry.tasks_of(registry.mixture_of(('flan2021.math', 'flan2021.sst2')))
+  assert sorted(mixed) == ['flan2021.math_dataset', 'flan2021.sst2']
+  with pytest.raises(UserError, match="'sst3'.*Did you mean.*'flan2021.sst2'"):
+    registry.mixture_of(('sst3', 'flan2021.trec'))
   with pytest.raises(UserError, match='at least one'):
     registry.mixture_of(())
 
 
 def test_a_taken_name_is_refused_before_anything_is_registered(registries):
   before = set(seqio.TaskRegistry.names())
-  with pytest.raises(UserError, match="'sst2' is taken by a dataset of family 'flan2021'"):
-    registry.register_family('mine', [own('mine_first'), own('sst2')])
+  with pytest.raises(UserError, match="'mine.twice' is what two of its"):
+    registry.register_family('mine', [own('first'), own('twice'), own('twice')])
   assert set(seqio.TaskRegistry.names()) == before
 
 
 @pytest.mark.parametrize(('look_up', 'near'), [
-  (registry.family, 'flan2021'), (registry.task_info, 'sst2'), (registry.get_mixture_or_task, 'flan2021.nli'),
+  (registry.family, 'flan2021'), (registry.task_info, 'flan2021.sst2'), (registry.get_mixture_or_task, 'flan2021.nli'),
 ])  # fmt: skip
 def test_unknown_names_are_answered_with_near_ones(look_up, near):
   with pytest.raises(UserError, match=f"Did you mean.*'{near}'"):
@@ -72,7 +100,7 @@ def test_unknown_names_are_answered_with_near_ones(look_up, near):
 
 
 def test_a_users_own_dataset_works_end_to_end(registries, real_tfds):
-  registry.register_family('mine', [own('mine_reviews'), own('mine_other', cluster='other')])
-  assert registry.tasks_of('mine.without_other') == ['mine_reviews']
+  registry.register_family('mine', [own('reviews'), own('other_reviews', cluster='other')])
+  assert registry.tasks_of('mine.without_other') == ['mine.reviews']
   batches = iterator.batches('mine', {'inputs': 48, 'targets': 24}, 4)
-  assert {origin.task for origin in batches.origins(next(batches))} == {'mine_reviews', 'mine_other'}
+  assert {origin.task for origin in batches.origins(next(batches))} == {'mine.reviews', 'mine.other_reviews'}

@@ -11,7 +11,7 @@ from flan_jax.data.vocabulary import active_vocabulary
 
 @pytest.fixture(scope='module')
 def shown(real_tfds):
-  return rows('sst2.template_0', 'test', 12)
+  return rows('flan2021.sst2.template_0', 'test', 12)
 
 
 def test_rows_are_those_of_the_files_in_their_order(shown, real_tfds):
@@ -32,8 +32,8 @@ def test_prompts_and_options_are_tokens_with_eos(shown):
 
 
 def test_every_template_is_asked_about_the_same_rows(shown):
-  dataset = registry.task_info('sst2').dataset
-  other = rows('sst2.template_8', 'test', 12)
+  dataset = registry.task_info('flan2021.sst2').dataset
+  other = rows('flan2021.sst2.template_8', 'test', 12)
   assert [row.row_id for row in other] == [row.row_id for row in shown]
   assert all(row.inverted and dataset.templates[8].inverted for row in other)
   assert not any(row.inverted for row in shown)
@@ -41,21 +41,21 @@ def test_every_template_is_asked_about_the_same_rows(shown):
 
 
 def test_a_task_of_all_templates_draws_one_for_each_row(real_tfds):
-  drawn, again, others = (rows('sst2', 'test', 40, seed) for seed in (0, 0, 1))
+  drawn, again, others = (rows('flan2021.sst2', 'test', 40, seed) for seed in (0, 0, 1))
   assert [row.template for row in drawn] == [row.template for row in again] != [row.template for row in others]
   assert len({row.template for row in drawn}) > 5
 
 
 def test_without_an_instruction_the_prompt_is_the_fields(shown):
-  bare = rows('sst2.fields_only', 'test', 12)
-  named = rows('sst2.dataset_name', 'test', 1)
+  bare = rows('flan2021.sst2.fields_only', 'test', 12)
+  named = rows('flan2021.sst2.dataset_name', 'test', 1)
   assert all(row.template == -1 and row.inputs_pretokenized in one.inputs_pretokenized
              for row, one in zip(bare, shown, strict=True))
   assert named[0].inputs_pretokenized == f'sst2\n{bare[0].inputs_pretokenized}'
 
 
 def test_cut_prompts_are_marked(shown):
-  cut = rows('sst2.template_0', 'test', 12, task_feature_lengths={'inputs': 24, 'targets': 8})
+  cut = rows('flan2021.sst2.template_0', 'test', 12, task_feature_lengths={'inputs': 24, 'targets': 8})
   for row, whole in zip(cut, shown, strict=True):
     assert row.truncated == (len(whole.inputs) > 24) and len(row.inputs) <= 24
   assert any(row.truncated for row in cut) and not any(row.truncated for row in shown)

@@ -3,6 +3,7 @@
 import pytest
 import tensorflow as tf
 
+from flan_jax.data import options
 from flan_jax.data.template import Template, parse, placeholders
 from flan_jax.errors import UserError
 
@@ -109,3 +110,42 @@ def test_options_in_the_targets_alone_are_refused():
 
 def test_placeholders_are_found_once_each():
   assert placeholders('{a} {b} {a} {{c}}') == {'a', 'b'}
+
+
+def test_a_letter_is_what_the_right_option_is_called_by():
+  letters = Template('{premise}\n{options}', targets='{letter}', option_style='letters')
+  assert _render(letters) == ('It rains.\nOPTIONS:\n(A) yes\n(B) no', 'A')
+  numbers = Template('{options}', targets='Number {letter}.', option_style='numbers')
+  assert _render(numbers, FIELDS | {'answer': tf.constant('no')})[1] == 'Number 2.'
+  assert not letters.inverted and letters.fields == {'premise'}
+  assert _render(letters, FIELDS | {'answer': tf.constant('perhaps')})[1] == ''
+
+
+@pytest.mark.parametrize(('inputs', 'targets', 'style', 'words'), [
+  ('{letter} {options}', '{answer}', 'letters', 'belongs in the targets'),
+  ('{options}', '{letter}', 'dashes', 'in a style that labels them .letters, numbers.'),
+  ('{premise}', '{letter}', 'letters', 'needs {options} in the inputs'),
+  ('{options}', '{letter}', 'random', 'in a style that labels them'),
+])  # fmt: skip
+def test_a_letter_needs_labelled_options(inputs, targets, style, words):
+  with pytest.raises(UserError, match=words):
+    Template(inputs, targets, style)
+
+
+def test_a_random_style_is_the_one_that_was_drawn():
+  template = Template('{options}', option_style='random')
+  drawn = [_render(template, FIELDS | {'option_style': tf.constant(index)})[0] for index in range(4)]
+  assert drawn == [_render(Template('{options}', option_style=style))[0] for style in options.STYLES]
+
+
+@pytest.mark.parametrize(('inputs', 'bare'), [
+  ('{premise}\n\n{options}\n\nAnswer:', '{premise}\n\nAnswer:'), ('{premise}\n{options}', '{premise}'),
+  ('{options}\n\nPick: {premise}', 'Pick: {premise}'), ('{premise} {{options}}', '{premise} {{options}}'),
+])  # fmt: skip
+def test_without_its_options_a_prompt_closes_the_gap(inputs, bare):
+  assert Template(inputs).without_options.inputs == bare
+
+
+def test_without_its_options_a_letter_is_the_answer():
+  template = Template('{premise} {options}', targets='{letter}', option_style='letters').without_options
+  assert _render(template) == ('It rains.', 'yes')

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from flan_jax.data.template import Template
-from flan_jax.data.template_table import render_one_of
+from flan_jax.data.template_table import render_each
 from tasks import flan2021, quickstart
 
 TEMPLATES = (
@@ -15,17 +15,45 @@ TEXTS = {'a': 'ä {b}', 'b': '', 'answer': 'yes', 'options': ['yes', 'no']}
 FIELDS = {name: tf.constant(text) for name, text in TEXTS.items()}
 
 
-@pytest.mark.parametrize('index', range(len(TEMPLATES)))
-def test_any_template_of_a_table(index):
-  found = render_one_of(TEMPLATES, tf.constant(index), FIELDS)
-  assert [text.numpy() for text in found] == [text.numpy() for text in TEMPLATES[index].render(FIELDS)]
+def filled(templates, fields):
+  """Every template of a table, each for a row of its own, all rows alike."""
+  count = len(templates)
+  rows = {name: tf.fill([count], value) for name, value in fields.items() if name != 'options'}
+  rows['options'] = tf.ragged.constant([fields['options'].numpy().tolist()] * count)
+  found = tf.function(lambda chosen: render_each(templates, chosen, rows))(tf.range(count))
+  return list(zip(*(side.numpy().tolist() for side in found), strict=True))
+
+
+def alone(template, fields):
+  return tuple(text.numpy() for text in template.render(fields))
+
+
+def test_any_template_of_a_table():
+  assert filled(TEMPLATES, FIELDS) == [alone(template, FIELDS) for template in TEMPLATES]
+
+
+@pytest.mark.parametrize('template', TEMPLATES)
+def test_a_table_of_one(template):
+  assert filled([template], FIELDS) == [alone(template, FIELDS)]
+
+
+def test_each_row_has_its_own_fields_options_and_style():
+  template = Template('{a}: {options}', targets='{letter}', option_style='letters')
+  other = Template('{options} / {a}', option_style='random')
+  rows = {
+    'a': tf.constant(['x', 'y', 'z', 'w']), 'answer': tf.constant(['no', 'c', 'up', 'd']),
+    'options': tf.ragged.constant([['yes', 'no'], ['a', 'b', 'c'], ['up'], ['a']]),
+    'option_style': tf.constant([0, 2, 3, 1]),
+  }  # fmt: skip
+  inputs, targets = render_each([template, other], tf.constant([0, 0, 1, 1]), rows)
+  assert [text.decode() for text in inputs.numpy()] == [
+    'x: OPTIONS:\n(A) yes\n(B) no', 'y: OPTIONS:\n(A) a\n(B) b\n(C) c', 'Options: up / z', 'OPTIONS:\n(A) a / w',
+  ]  # fmt: skip
+  assert [text.decode() for text in targets.numpy()] == ['B', 'C', 'up', 'd']
 
 
 @pytest.mark.parametrize('dataset', [*flan2021.DATASETS, *quickstart.DATASETS], ids=lambda dataset: dataset.name)
 def test_all_templates_of_every_dataset(dataset):
   names = {name for template in dataset.templates for name in template.fields}
   fields = {name: tf.constant(f'<{name}>') for name in names} | {'options': tf.constant(['one', 'two', 'three'])}
-  render = tf.function(lambda chosen: render_one_of(dataset.templates, chosen, fields))
-  for index, template in enumerate(dataset.templates):
-    found = render(tf.constant(index))
-    assert [text.numpy() for text in found] == [text.numpy() for text in template.render(fields)]
+  assert filled(dataset.templates, fields) == [alone(template, fields) for template in dataset.templates]

@@ -13,7 +13,7 @@ from tests.training import toy
 
 pytestmark = pytest.mark.slow  # minutes: every command on rows of 128 tokens with 32,000 words
 
-TASKS = "('sst2', 'trec', 'aeslc')"
+TASKS = "('flan2021.sst2', 'flan2021.trec', 'flan2021.aeslc')"
 
 
 @pytest.fixture(scope='module')
@@ -30,7 +30,7 @@ def common(real_data):
 def tune(common, folder, steps):
   flags = [f'--gin.MIXTURE_OR_TASK_NAME={TASKS}', f'--gin.TRAIN_STEPS={steps}', f'--gin.MODEL_DIR={folder}',
            '--gin.BATCH_SIZE=8', '--gin.LEARNING_RATE=1e-2', '--gin.EVAL_PERIOD=20',
-           "--gin.EVAL_TASKS=('sst2', 'trec')",
+           "--gin.EVAL_TASKS=('flan2021.sst2', 'flan2021.trec')",
            '--gin.EVALUATOR_NUM_EXAMPLES=16', '--gin.CHECKPOINT_PERIOD=10',
            '--gin_bindings=runs.finetune.log_period = 5', '--gin_bindings=runs.finetune.show_progress = False',
            '--gin_bindings=runs.finetune.partitioner = @training.Partitioner()']
@@ -61,7 +61,7 @@ def test_the_loss_falls_and_every_task_is_followed(trained):
   entries = metrics_log.read(trained)
   losses = [entry['loss'] for entry in entries if entry['split'] == 'train']
   assert losses[-1] < losses[0] - 0.5
-  assert {entry['split'] for entry in entries} == {'train', 'rank/sst2', 'rank/trec'}
+  assert {entry['split'] for entry in entries} == {'train', 'rank/flan2021.sst2', 'rank/flan2021.trec'}
   assert all(entry['examples'] > 0 and entry['truncated'] >= 0 for entry in entries if entry['split'] == 'train')
 
 
@@ -72,8 +72,9 @@ def test_a_run_that_stops_and_goes_on_ends_with_the_same_bits(common, trained, t
 
 
 def test_evaluation_asks_every_answerable_template(common, trained, tmp_path):
-  flags = [f'--gin.CHECKPOINT_PATH={trained}', f'--gin.EVAL_OUTPUT_DIR={tmp_path}', '--gin.EVALUATOR_NUM_EXAMPLES=16',
-           "--gin.MIXTURE_OR_TASK_NAME=('sst2', 'aeslc')", '--gin_bindings=runs.evaluate.max_decode_len = 8']
+  flags = [f'--gin.CHECKPOINT_PATH={trained}', f'--gin.EVAL_OUTPUT_DIR={tmp_path}',
+           '--gin.EVALUATOR_NUM_EXAMPLES=16', "--gin.MIXTURE_OR_TASK_NAME=('flan2021.sst2', 'flan2021.aeslc')",
+           '--gin_bindings=runs.evaluate.max_decode_len = 8']
   assert evaluate.main([*common, *flags]) == 0
   (found,) = results.read_results(tmp_path / 'results.json')
   by_dataset = {result.dataset: result for result in found.datasets}

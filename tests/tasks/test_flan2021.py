@@ -61,7 +61,7 @@ def test_the_family_is_complete_and_in_cluster_order():
 def test_wsc273_is_asked_and_never_trained():
   assert 'wsc273' not in tasks_of('flan2021')
   assert len(tasks_of('flan2021')) == 69
-  assert task_info('wsc273.template_0').dataset.splits.train is None
+  assert task_info('flan2021.wsc273.template_0').dataset.splits.train is None
 
 
 def test_exclusions_are_symmetric_and_keep_reading_apart_from_commonsense():
