@@ -1,6 +1,7 @@
 """Batches of numpy arrays from a SeqIO mixture: packed, prefetched, and resumable at the exact example."""
 
 import io
+import os
 import pathlib
 import tarfile
 import tempfile
@@ -11,7 +12,7 @@ import numpy as np
 import seqio
 import tensorflow as tf
 
-from flan_jax.data import provenance, registry
+from flan_jax.data import packing, provenance, registry
 from flan_jax.errors import UserError
 
 _LENGTHS = ('inputs', 'targets')
@@ -28,6 +29,9 @@ class ProvenanceConverter(seqio.EncDecFeatureConverter):
     **seqio.EncDecFeatureConverter.MODEL_FEATURES,
     provenance.FEATURE: seqio.FeatureConverter.FeatureSpec(dtype=tf.int32),
   }
+
+  def _pack_or_pad(self, ds: tf.data.Dataset, packed_lengths: Mapping[str, int]) -> tf.data.Dataset:
+    return packing.pack(ds, packed_lengths) if self.pack else super()._pack_or_pad(ds, packed_lengths)
 
   def _convert_example(self, features: Mapping[str, tf.Tensor]) -> Mapping[str, tf.Tensor]:
     converted = super()._convert_example(features)
@@ -49,9 +53,12 @@ def with_provenance(lengths: Mapping[str, int]) -> dict[str, int]:
 
 
 def _untuned() -> tf.data.Options:
-  """Options without tf.data's autotuning: its bookkeeping costs more than these many short steps have to gain."""
+  """Options for many short steps: no autotuning, whose bookkeeping costs more than it gains, and steps fused."""
   options = tf.data.Options()
   options.autotune.enabled = False
+  options.experimental_optimization.map_fusion = True
+  options.threading.private_threadpool_size = max(1, len(os.sched_getaffinity(0)) // 2)  # a model trains beside it
+  options.threading.max_intra_op_parallelism = 1
   return options
 
 
@@ -131,5 +138,5 @@ def batches(
     use_cached=use_cached,
     try_in_mem_cache=False,  # a cache in memory would be saved with every position
   )
-  packed = ProvenanceConverter(pack=pack)(dataset, task_feature_lengths=lengths)
+  packed = ProvenanceConverter(pack=pack, apply_length_check=False)(dataset, task_feature_lengths=lengths)
   return BatchIterator(packed.batch(batch_size, drop_remainder=True), registry.tasks_of(mixture_or_task))

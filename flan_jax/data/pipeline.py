@@ -2,12 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import seqio
 import tensorflow as tf
 
 from flan_jax.data import few_shot
+from flan_jax.data.blocks import padded_rows_of, rows_of
 from flan_jax.data.dataset import REFERENCES, Dataset, Fields
 from flan_jax.data.preprocessors import (
   BLOCK,
@@ -36,7 +37,8 @@ class Ask:
     variant: the way of asking.
     source: the dataset's rows, where exemplars come from.
     sequence_length: token limits, which SeqIO fills in when the task is read. Where they name every feature (a
-      trainer's do), nothing else is kept: texts that nobody reads would fill shuffle buffers.
+      trainer's do), nothing else is kept (texts that nobody reads would fill shuffle buffers), and vectors may end in
+      zeros, which packing takes off.
     output_features: of the task, filled in likewise.
   """
 
@@ -64,8 +66,7 @@ class Ask:
       blocks = blocks.map(as_written(finish))
     if rank:
       blocks = blocks.map(as_written(_with_correct))
-    wanted = features.keys() if features.keys() <= lengths.keys() else None
-    return rows_of(blocks, wanted)
+    return padded_rows_of(blocks, features) if features.keys() <= lengths.keys() else rows_of(blocks)
 
   def _rendered(self, examples: tf.data.Dataset, block: int = BLOCK) -> tf.data.Dataset:
     assigned = assign_templates(self.dataset, self.variant)(examples)
@@ -82,24 +83,3 @@ def _with_correct(block: Fields) -> Fields:
   pairs = tf.equal(options.to_tensor()[:, :, tf.newaxis], references.to_tensor(default_value='\0')[:, tf.newaxis, :])
   right = tf.cast(tf.reduce_any(pairs, axis=2), tf.int32)
   return block | {IS_CORRECT: tf.RaggedTensor.from_tensor(right, lengths=options.row_lengths())}
-
-
-def rows_of(blocks: tf.data.Dataset, wanted: Collection[str] | None = None) -> tf.data.Dataset:
-  """Takes blocks apart into their rows.
-
-  Args:
-    blocks: of dense and ragged features.
-    wanted: the features to keep; None keeps all.
-
-  Returns:
-    Rows of dense features; lists of lists are padded with zeros.
-  """
-  kept = {name: spec for name, spec in blocks.element_spec.items() if wanted is None or name in wanted}
-  rows = blocks.map(as_written(lambda block: {name: block[name] for name in kept})).unbatch()
-
-  @as_written
-  def dense(row: Fields) -> Fields:
-    return {name: value.to_tensor() if isinstance(value, tf.RaggedTensor) else value for name, value in row.items()}
-
-  return rows.map(dense)
-

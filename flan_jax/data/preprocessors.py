@@ -11,6 +11,7 @@ import seqio
 import tensorflow as tf
 
 from flan_jax.data import provenance
+from flan_jax.data.blocks import ragged
 from flan_jax.data.dataset import REFERENCES, Dataset, Fields, Row, text_fields
 from flan_jax.data.options import RANDOM, STYLES, labels_of
 from flan_jax.data.source import ROW_ID
@@ -107,7 +108,7 @@ def render(dataset: Dataset, task: str, variant: Variant) -> Callable[[Fields], 
   @as_written
   def block(fields: Fields) -> Fields:
     index = fields[TEMPLATE]
-    fields = fields | {name: _ragged(fields[name]) for name in (OPTIONS, REFERENCES)}
+    fields = fields | {name: ragged(fields[name]) for name in (OPTIONS, REFERENCES)}
     if variant.prompting == 'instructions':
       place = tf.gather(places, index)
       inputs, targets = render_each(templates, place, fields)
@@ -120,11 +121,6 @@ def render(dataset: Dataset, task: str, variant: Variant) -> Callable[[Fields], 
     return {**fields, INPUTS: inputs, TARGETS: targets, provenance.FEATURE: record}
 
   return block
-
-
-def _ragged(lists: tf.Tensor | tf.RaggedTensor) -> tf.RaggedTensor:
-  """Lists of a length that is known beforehand come from a batch as a matrix."""
-  return lists if isinstance(lists, tf.RaggedTensor) else tf.RaggedTensor.from_tensor(lists)
 
 
 def _answered_by_label(templates: list[Template], place: tf.Tensor, fields: Fields) -> Fields:

@@ -4,7 +4,8 @@ import dataclasses
 import difflib
 import functools
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import seqio
 import tensorflow as tf
@@ -30,6 +31,36 @@ RANK_FEATURES = {
   'targets': seqio.Feature(ActiveVocabulary(), add_eos=True, rank=2),  # [options, tokens], padded with zeros
   IS_CORRECT: seqio.Feature(seqio.PassThroughVocabulary(2), add_eos=False),
 }
+
+
+class FlanTask(seqio.Task):
+  """A SeqIO task whose examples are cut before EOS is appended, so that there is nothing left to trim."""
+
+  def _trim_output_features(self, dataset: tf.data.Dataset, sequence_length: object) -> tf.data.Dataset:
+    del sequence_length
+    return dataset
+
+
+_TASK_ARGUMENTS = ('split', 'use_cached', 'shuffle', 'seed', 'shard_info', 'num_epochs', 'trim_output_features',
+                   'try_in_mem_cache')  # fmt: skip  # as SeqIO's mixtures pass them on
+
+
+class FlanMixture(seqio.Mixture):
+  """A SeqIO mixture that takes no step to leave features out where there are none."""
+
+  def get_task_dataset(
+    self,
+    task: seqio.Task,
+    output_feature_keys: set[str],
+    sequence_length: Mapping[str, int] | None = None,
+    *arguments: Any,
+    **options: Any,
+  ) -> tf.data.Dataset:
+    """See `seqio.Mixture`."""
+    if not isinstance(task, FlanTask) or not output_feature_keys <= (sequence_length or {}).keys():
+      return super().get_task_dataset(task, output_feature_keys, sequence_length, *arguments, **options)
+    named = dict(zip(_TASK_ARGUMENTS, arguments, strict=False))
+    return task.get_dataset(sequence_length, **named, **options)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,14 +117,6 @@ class Family:
   def task(self, dataset: Dataset, variant: Variant = ORDINARY) -> str:
     """The name of a task."""
     return f'{self.prefix}{dataset.name}{variant.suffix}'
-
-
-class FlanTask(seqio.Task):
-  """A SeqIO task whose examples are cut before EOS is appended, so that there is nothing left to trim."""
-
-  def _trim_output_features(self, dataset: tf.data.Dataset, sequence_length: object) -> tf.data.Dataset:
-    del sequence_length
-    return dataset
 
 
 _FAMILIES: dict[str, Family] = {}
@@ -190,7 +213,11 @@ def register_mixture(family: Family, name: str, datasets: Iterable[Dataset]) -> 
   if members:
     for variant in variants.of_mixture():
       tasks = [family.task(dataset, variant.nearest(dataset)) for dataset in members]
-      seqio.MixtureRegistry.add(f'{name}{variant.suffix}', tasks, default_rate=rate)
+      _add_mixture(f'{name}{variant.suffix}', tasks, rate)
+
+
+def _add_mixture(name: str, tasks: Sequence[str], rate: Callable[[seqio.Task], float]) -> None:
+  seqio.MixtureRegistry.add_provider(name, FlanMixture(name, tasks, default_rate=rate))
 
 
 def mixture_of(names: Sequence[str], max_rate: int = MAX_RATE) -> str:
@@ -214,7 +241,7 @@ def mixture_of(names: Sequence[str], max_rate: int = MAX_RATE) -> str:
   digest = zlib.crc32(' '.join([*tasks, str(max_rate)]).encode())
   name = f'mixture_of_{len(tasks)}_{digest:08x}'
   if name not in seqio.MixtureRegistry.names():
-    seqio.MixtureRegistry.add(name, tasks, default_rate=functools.partial(_rate, maximum=max_rate))
+    _add_mixture(name, tasks, functools.partial(_rate, maximum=max_rate))
   return name
 
 

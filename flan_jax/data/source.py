@@ -9,10 +9,11 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import downloader
 
+from flan_jax.data import records
+from flan_jax.data.records import ROW_ID as ROW_ID
 from flan_jax.data.splits import RowRange, Splits, resolve
 from flan_jax.errors import UserError
 
-ROW_ID = 'tfds_id'  # TFDS's own: '<file of the shard>__<row in it>'
 RETRIES = 2  # of a download; TFDS's own ten, with pauses that double, keep a machine without a network for minutes
 
 
@@ -86,15 +87,9 @@ class TfdsRows(seqio.TfdsDataSource):
     **_: object,
   ) -> tf.data.Dataset:
     """Returns the rows of a role as a `tf.data.Dataset`, each with its `tfds_id`; see `seqio.DataSource`."""
-    config = tfds.ReadConfig(
-      add_tfds_id=True,
-      shuffle_seed=seed,
-      skip_prefetch=True,
-      input_context=tf.distribute.InputContext(shard_info.num_shards, shard_info.index) if shard_info else None,
-    )
     rows = self.rows(split)
     instruction = tfds.core.ReadInstruction(rows.split, from_=rows.start, to=rows.stop, unit='abs')
-    return self.builder.as_dataset(split=instruction, shuffle_files=shuffle, read_config=config)
+    return records.read(self.builder, instruction, shuffle, seed, shard_info)
 
   def num_input_examples(self, split: str) -> int:
     """The number of rows of a role, before any filter."""
