@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
+from flan_jax.data import files
 from flan_jax.data.splits import Splits
 from flan_jax.data.template import ANSWER, OPTIONS, Template
 from flan_jax.errors import UserError
@@ -25,12 +26,13 @@ class Dataset:
   Attributes:
     name: the stem of its task names, e.g. `sst2`.
     cluster: the task cluster that it is held out with.
-    source: a TFDS name with its version, e.g. `glue/sst2:2.0.0`.
-    fields: from a TFDS row to named string scalars. Three names are special: `label` (an index into the options) or
+    source: a TFDS name with its version, e.g. `glue/sst2:2.0.0`, or rows of one's own (see `files`): `Jsonl(path)`,
+      `Csv(path)`, `Tsv(path)`, `Parquet(path)`, `Rows(iterable)`.
+    fields: from a row to named string scalars. Three names are special: `label` (an index into the options) or
       `answer` (a string) says what is right, `options` (string [n]) gives a row its own options, and `references`
       (string [n]) lists all acceptable answers where there are several.
     templates: the instructions; a template whose target is not the answer is inverted.
-    splits: which TFDS rows train, validate and test.
+    splits: which rows train, validate and test; the default suits files too (see `own_rows.default_splits`).
     options: the options of every row, where they are always the same.
     keep: rows for which it gives False are left out, and counted.
     metrics: names in `flan_jax.evaluation.metrics`, computed for generation; classification is scored by rank.
@@ -39,7 +41,7 @@ class Dataset:
 
   name: str
   cluster: str
-  source: str
+  source: str | files.OwnData
   fields: Callable[[Row], Fields]
   templates: tuple[Template, ...]
   splits: Splits = dataclasses.field(default_factory=Splits)
@@ -51,8 +53,7 @@ class Dataset:
   def __post_init__(self) -> None:
     if not self.templates:
       raise UserError(f'Dataset {self.name!r} has no templates.')
-    if ':' not in self.source:
-      raise UserError(f'Dataset {self.name!r}: the source {self.source!r} needs a version, e.g. "glue/sst2:2.0.0".')
+    _check_source(self.name, self.source)
     seen: dict[str, int] = {}
     for index, template in enumerate(self.templates):
       if template.inputs in seen:
@@ -92,6 +93,18 @@ class Dataset:
     fields[OPTIONS] = choices
     fields[REFERENCES] = fields[ANSWER][tf.newaxis] if references is None else references
     return fields
+
+
+def _check_source(name: str, source: object) -> None:
+  if isinstance(source, str):
+    file = files.hint(source)
+    if file:
+      raise UserError(f'Dataset {name!r}: the source {source!r} is the name of a file; write source={file}.')
+    if ':' not in source:
+      raise UserError(f'Dataset {name!r}: the source {source!r} needs a version, e.g. "glue/sst2:2.0.0".')
+  elif not isinstance(source, files.OwnData):
+    raise UserError(f'Dataset {name!r}: the source is a {type(source).__name__}; it is a TFDS name, a file such as '
+                    'Jsonl("rows.jsonl"), or Rows(...) around rows or a function that returns them.')
 
 
 def text_fields(fields: Mapping[str, object]) -> list[str]:

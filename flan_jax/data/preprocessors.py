@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from flan_jax.data import provenance
 from flan_jax.data.blocks import ragged
+from flan_jax.data.check import explained
 from flan_jax.data.dataset import REFERENCES, Dataset, Fields, Row, text_fields
 from flan_jax.data.options import RANDOM, STYLES, labels_of
 from flan_jax.data.source import ROW_ID
@@ -37,9 +38,10 @@ def extract_fields(dataset: Dataset) -> Preprocessor:
   """Returns the step from a source's rows to the declared fields, rows that `keep` refuses left out and counted."""
 
   def step(rows: tf.data.Dataset) -> tf.data.Dataset:
-    if dataset.keep is not None:
-      rows = _kept(rows, dataset.keep)
-    examples = rows.map(functools.partial(_example, dataset), num_parallel_calls=tf.data.AUTOTUNE)
+    with explained(dataset, rows.element_spec):
+      if dataset.keep is not None:
+        rows = _kept(rows, dataset.keep)
+      examples = rows.map(functools.partial(_example, dataset), num_parallel_calls=tf.data.AUTOTUNE)
     for template in dataset.templates:
       template.check(frozenset(examples.element_spec), f'Dataset {dataset.name!r}')
     return examples

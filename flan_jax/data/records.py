@@ -12,7 +12,8 @@ import seqio
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-ROW_ID = 'tfds_id'  # TFDS's own: '<file of the shard>__<row in it>'
+from flan_jax.data.roles import ROW_ID
+
 CYCLE, STRETCH = 16, 16  # files that are read in turn, and rows that each gives at its turn: TFDS's defaults
 
 

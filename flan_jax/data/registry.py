@@ -11,9 +11,10 @@ import seqio
 import tensorflow as tf
 
 from flan_jax.data import preprocessors, provenance, variants
+from flan_jax.data.check import check_family
 from flan_jax.data.dataset import Dataset
 from flan_jax.data.pipeline import IS_CORRECT, Ask
-from flan_jax.data.source import TfdsRows
+from flan_jax.data.source import rows_of
 from flan_jax.data.variants import ORDINARY, Variant
 from flan_jax.data.vocabulary import ActiveVocabulary
 from flan_jax.errors import UserError, did_you_mean
@@ -131,6 +132,7 @@ def register_family(
   max_rate: int = MAX_RATE,
   shuffle_buffer_size: int = SHUFFLE_BUFFER_SIZE,
   prefix: str | None = None,
+  check: bool = True,
 ) -> Family:
   """Registers all tasks and mixtures of a family with SeqIO.
 
@@ -147,12 +149,14 @@ def register_family(
     shuffle_buffer_size: examples among which the next one is drawn; they are read before the first batch, and saved
       with every position. TFDS shuffles most rows when it writes them, so that a few go a long way.
     prefix: what task names begin with; the family's name and a dot where None.
+    check: look for mistakes in the declarations now (see `check.check_declaration`), which opens files; False leaves
+      them to the first use.
 
   Returns:
     The family.
 
   Raises:
-    UserError: where a name is taken.
+    UserError: where a name is taken or a declaration cannot be meant.
   """
   members = tuple(dataset for dataset in datasets if dataset.name not in evaluation_only)
   judged = tuple(dataset for dataset in datasets if dataset.name in evaluation_only)
@@ -161,6 +165,8 @@ def register_family(
   for cluster, inside in family.clusters.items():
     mixtures |= {f'{name}.{cluster}': inside, f'{name}.without_{cluster}': family.without(cluster)}
   _refuse_taken(name, [*mixtures, *(family.task(dataset) for dataset in datasets)])
+  if check:
+    check_family(datasets)
   for dataset in datasets:
     _register_tasks(family, dataset, shuffle_buffer_size)
   for mixture, inside in mixtures.items():
@@ -184,7 +190,7 @@ def _refuse_taken(family: str, names: Sequence[str]) -> None:
 
 
 def _register_tasks(family: Family, dataset: Dataset, shuffle_buffer_size: int) -> None:
-  source = TfdsRows(dataset.name, dataset.source, dataset.splits)
+  source = rows_of(dataset)
   fields, placeholder = preprocessors.extract_fields(dataset), seqio.CacheDatasetPlaceholder()
   for variant in variants.of_dataset(dataset):
     info = TaskInfo(family.task(dataset, variant), family.name, dataset, variant)

@@ -10,14 +10,18 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import downloader
 
 from flan_jax.data import records
-from flan_jax.data.records import ROW_ID as ROW_ID
+from flan_jax.data.dataset import Dataset
+from flan_jax.data.own_rows import OwnRows
+from flan_jax.data.roles import ROW_ID, RowsByRole
 from flan_jax.data.splits import RowRange, Splits, resolve
 from flan_jax.errors import UserError
+
+__all__ = ['ROW_ID', 'TfdsRows', 'rows_of']
 
 RETRIES = 2  # of a download; TFDS's own ten, with pauses that double, keep a machine without a network for minutes
 
 
-class TfdsRows(seqio.TfdsDataSource):
+class TfdsRows(seqio.TfdsDataSource, RowsByRole):
   """The rows of one TFDS dataset, by role (train, validation, test).
 
   Opens nothing until it is used: importing the tasks touches neither disk nor network.
@@ -45,6 +49,17 @@ class TfdsRows(seqio.TfdsDataSource):
     """
     # A loader of its own: the one that SeqIO keeps would stay with the first data dir that it saw.
     return _builder(self._owner, self._name, seqio.LazyTfdsLoader(self._name).data_dir)
+
+  @property
+  def origin(self) -> str:
+    """The TFDS name."""
+    return self._name
+
+  @property
+  def element_spec(self) -> dict[str, tf.TypeSpec]:
+    """The names and types of a row's values as the builder declares them; nothing is prepared."""
+    builder = _open(self._owner, self._name, seqio.LazyTfdsLoader(self._name).data_dir)
+    return builder.info.features.get_tensor_spec() | {ROW_ID: tf.TensorSpec([], tf.string)}
 
   @property
   def ranges(self) -> dict[str, RowRange]:
@@ -99,6 +114,13 @@ class TfdsRows(seqio.TfdsDataSource):
     """The files of a role's TFDS split."""
     rows = self.rows(split)
     return [file.filename for file in self.builder.info.splits[rows.split].file_instructions]
+
+
+def rows_of(dataset: Dataset) -> TfdsRows | OwnRows:
+  """Returns the SeqIO data source of a declaration; reading waits."""
+  if isinstance(dataset.source, str):
+    return TfdsRows(dataset.name, dataset.source, dataset.splits)
+  return OwnRows(dataset.name, dataset.source, dataset.splits)
 
 
 @functools.cache

@@ -8,8 +8,8 @@ import seqio
 from flax import nnx
 
 from flan_jax.data import provenance, registry
+from flan_jax.data.roles import RowsByRole
 from flan_jax.data.rows import EvalRow, rows
-from flan_jax.data.source import TfdsRows
 from flan_jax.data.vocabulary import use_vocabulary
 from flan_jax.errors import UserError
 from flan_jax.evaluation import baselines
@@ -89,7 +89,7 @@ def on_disk(names: Sequence[str], split: str) -> tuple[list[str], list[str]]:
   found, left_out = [], {}
   for task in dict.fromkeys(task for name in names for task in registry.tasks_of(name)):
     source = seqio.TaskRegistry.get(task).source
-    reason = source.why_missing(split) if isinstance(source, TfdsRows) else None
+    reason = source.why_missing(split) if isinstance(source, RowsByRole) else None
     if reason is None:
       found.append(task)
     else:

@@ -7,7 +7,7 @@ import numpy as np
 import seqio
 
 from flan_jax.data import registry
-from flan_jax.data.source import TfdsRows
+from flan_jax.data.roles import RowsByRole
 from flan_jax.peft import Method
 from flan_jax.training import loop
 
@@ -42,15 +42,15 @@ def training_rows(name: str, split: str = 'train', *, brief: bool = False) -> li
 
 
 def _rows(task: seqio.Task, split: str, count: int) -> str:
-  if isinstance(task.source, TfdsRows):
-    return f'{task.name}: {task.source.rows(split)} of {registry.task_info(task.name).dataset.source}'
+  if isinstance(task.source, RowsByRole):
+    return f'{task.name}: {task.source.rows(split)} of {task.source.origin}'
   return f'{task.name}: {count:,} rows'
 
 
 def _by_cluster(tasks: list[seqio.Task], counts: list[int], shares: list[float]) -> list[str]:
   clusters: dict[str, list[int]] = {}
   for index, task in enumerate(tasks):
-    known = isinstance(task.source, TfdsRows)
+    known = isinstance(task.source, RowsByRole)
     clusters.setdefault(registry.task_info(task.name).dataset.cluster if known else 'others', []).append(index)
   return [
     f'  {cluster}: {", ".join(tasks[i].name for i in members)}; {sum(counts[i] for i in members):,} rows, '

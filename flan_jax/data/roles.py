@@ -1,0 +1,44 @@
+"""What every data source of ours can say, wherever its rows come from: which rows train, validate and test."""
+
+import abc
+
+import tensorflow as tf
+
+from flan_jax.data.splits import RowRange
+
+ROW_ID = 'tfds_id'  # TFDS's own: '<file of the shard>__<row in it>'; rows of one's own get one in the same form
+
+
+class RowsByRole(abc.ABC):
+  """Rows by role (train, validation, test); the part of a SeqIO data source that SeqIO does not know."""
+
+  @property
+  @abc.abstractmethod
+  def origin(self) -> str:
+    """Where the rows come from, for people: a TFDS name or a file."""
+
+  @property
+  @abc.abstractmethod
+  def element_spec(self) -> dict[str, tf.TypeSpec]:
+    """The names and types of a row's values, `tfds_id` included; no row is prepared or fetched for it.
+
+    Raises:
+      UserError: where they cannot be known here.
+    """
+
+  @property
+  @abc.abstractmethod
+  def ranges(self) -> dict[str, RowRange]:
+    """The rows of each role that there are."""
+
+  @abc.abstractmethod
+  def rows(self, split: str) -> RowRange:
+    """The rows of one role.
+
+    Raises:
+      UserError: where there are none.
+    """
+
+  @abc.abstractmethod
+  def why_missing(self, split: str) -> str | None:
+    """Says why a role has no rows here, and fetches none; None where it has some."""
