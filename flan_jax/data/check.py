@@ -37,8 +37,8 @@ def check_declaration(dataset: Dataset) -> None:
   """
   source = rows_of(dataset)
   if isinstance(source, OwnRows):
-    check_fields(dataset, source.element_spec)
-    _check_answers(dataset, source)
+    if {LABEL, OPTIONS} & check_fields(dataset, source.element_spec) or dataset.options:
+      _check_answers(dataset, source)
     return
   try:
     spec = source.element_spec
@@ -47,8 +47,19 @@ def check_declaration(dataset: Dataset) -> None:
   check_fields(dataset, spec)
 
 
-def check_fields(dataset: Dataset, spec: Spec) -> None:
-  """Traces a declaration on the types of a row; see `check_declaration`."""
+def check_fields(dataset: Dataset, spec: Spec) -> set[str]:
+  """Traces a declaration on the types of a row; see `check_declaration`.
+
+  Args:
+    dataset: the declaration.
+    spec: the types.
+
+  Returns:
+    The names of what `fields` gives.
+
+  Raises:
+    UserError: for the first mistake found.
+  """
   given: Fields = {}
 
   def trace(row: Row) -> Fields:
@@ -66,6 +77,7 @@ def check_fields(dataset: Dataset, spec: Spec) -> None:
     if template.shows_options and OPTIONS not in given and not dataset.options:
       raise UserError(f'Dataset {dataset.name!r}: template {template.inputs!r} shows {{options}}, and the dataset has '
                       'none; declare options=(...), or let fields give them row by row.')
+  return set(given)
 
 
 def _check_given(dataset: Dataset, given: Fields, spec: Spec) -> None:

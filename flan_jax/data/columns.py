@@ -39,18 +39,43 @@ class Records:
 
 
 @dataclasses.dataclass(frozen=True)
+class Column:
+  """The values of one field.
+
+  Attributes:
+    values: one a row; where each row has a list, the items of all lists.
+    spans: int64 [rows, 2], where each row's list starts and how many items it has; None where values are single.
+  """
+
+  values: tf.Tensor
+  spans: tf.Tensor | None = None
+
+  @property
+  def spec(self) -> tf.TensorSpec:
+    """The type of one row's value."""
+    return tf.TensorSpec([] if self.spans is None else [None], self.values.dtype)
+
+  def at(self, index: tf.Tensor) -> tf.Tensor:
+    """Returns one row's value; a gather and a slice, since indexing costs several times as much in every row."""
+    if self.spans is None:
+      return tf.gather(self.values, index)
+    span = tf.gather(self.spans, index)
+    return tf.slice(self.values, span[:1], span[1:])
+
+
+@dataclasses.dataclass(frozen=True)
 class Table:
-  """The rows of one split as tensors, one a field; ragged for lists."""
+  """The rows of one split as tensors, one column a field."""
 
   records: Records
-  columns: Mapping[str, tf.Tensor | tf.RaggedTensor]
+  columns: Mapping[str, Column]
 
   def __len__(self) -> int:
     return len(self.records.rows)
 
   def row(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
     """Returns one row."""
-    return {name: column[index] for name, column in self.columns.items()}
+    return {name: column.at(index) for name, column in self.columns.items()}
 
 
 def tables(splits: Mapping[str, Records], nulls: Mapping[str, Value]) -> dict[str, Table]:
@@ -81,7 +106,7 @@ def tables(splits: Mapping[str, Records], nulls: Mapping[str, Value]) -> dict[st
                         f'{", ".join(first.rows[0])}.')
     read[split] = {name: _values(records, name, nulls, kinds) for name in first.rows[0]}
   return {
-    split: Table(splits[split], {name: _tensor(column, kinds[name][0]) for name, column in columns.items()})
+    split: Table(splits[split], {name: _column(column, kinds[name][0]) for name, column in columns.items()})
     for split, columns in read.items()
   }
 
@@ -172,12 +197,13 @@ def _encoded(value: Any, name: str, place: str) -> Any:
     raise UserError(f'{place}: the field {name!r} is no text ({error.reason}).') from error
 
 
-def _tensor(values: list[Any], kind: str) -> tf.Tensor | tf.RaggedTensor:
+def _column(values: list[Any], kind: str) -> Column:
   with tf.init_scope():
     if kind == _EMPTY:  # no list has an item that would say of what
       kind = f'{_LIST}str'
     if kind.startswith(_LIST):
       flat = [item for value in values for item in value]
-      dtype = _DTYPES[kind.removeprefix(_LIST)]
-      return tf.RaggedTensor.from_row_lengths(tf.constant(flat, dtype), [len(value) for value in values])
-    return tf.constant(values, _DTYPES[kind])
+      lengths = np.array([len(value) for value in values], np.int64)
+      spans = np.stack([np.cumsum(lengths) - lengths, lengths], axis=1)
+      return Column(tf.constant(flat, _DTYPES[kind.removeprefix(_LIST)]), tf.constant(spans))
+    return Column(tf.constant(values, _DTYPES[kind]))

@@ -50,8 +50,7 @@ class OwnRows(seqio.DataSource, RowsByRole):
   def element_spec(self) -> dict[str, tf.TypeSpec]:
     """The names and types of a row's values, `tfds_id` included."""
     columns = next(iter(self.tables.values())).columns
-    return {name: tf.TensorSpec([None] if isinstance(column, tf.RaggedTensor) else [], column.dtype)
-            for name, column in columns.items()} | {ROW_ID: tf.TensorSpec([], tf.string)}
+    return {name: column.spec for name, column in columns.items()} | {ROW_ID: tf.TensorSpec([], tf.string)}
 
   @property
   def ranges(self) -> dict[str, RowRange]:
