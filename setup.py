@@ -20,6 +20,7 @@ REQUIRES = [
     'numpy>=2.1,<3',
     'optax>=0.2.6,<0.3',
     'orbax-checkpoint>=0.11.31,<0.13',
+    'pyarrow>=18',
     'rich>=13.7',
     'rouge-score>=0.1.2',
     'sacrebleu>=2.4',
