@@ -28,7 +28,7 @@ LISTS = [row | {'tags': ['x', 'yz'][: n % 3], 'ids': list(range(n % 4))} for n, 
 TYPES = {'label': int, 'score': float, 'open': bool}
 WHOLE = Splits('train', None, None)
 LENGTHS = {'inputs': 64, 'targets': 8}
-TASK = 'my_tickets'  # of the dataset in `registered`
+TASK = 'mine.my_tickets'  # of the dataset in `registered`
 
 
 def write(path, text, packed=False):

@@ -17,7 +17,7 @@ from tests.data.conftest import registries, restored  # noqa: F401  a fixture
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLE = ROOT / 'docs' / 'examples' / 'own_data'
-TASK = 'tickets'
+TASK = 'mine.tickets'
 COMMON = [
   '--gin_file=models/t5_1_1_scratch.gin', '--gin.MIXTURE_OR_TASK_MODULE=tickets',
   '--gin.VOCABULARY=@seqio.ByteVocabulary()', '--gin_bindings=models.T5Config.vocab_size = 384',
