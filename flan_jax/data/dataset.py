@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -16,7 +17,8 @@ Fields = dict[str, tf.Tensor]
 
 LABEL = 'label'
 REFERENCES = 'references'
-RESERVED = frozenset({ANSWER, OPTIONS, LABEL, REFERENCES})
+QUOTED_ANSWER = 'answer_'  # the answer where a target says more than it, see `official.OfficialDataset`
+RESERVED = frozenset({ANSWER, OPTIONS, LABEL, REFERENCES, QUOTED_ANSWER})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,13 +52,15 @@ class Dataset:
   metrics: tuple[str, ...] = ('accuracy',)
   exemplars: int = 16
 
+  repeats_templates: ClassVar[bool] = False  # ours never do; other people's may
+
   def __post_init__(self) -> None:
     if not self.templates:
       raise UserError(f'Dataset {self.name!r} has no templates.')
     _check_source(self.name, self.source)
     seen: dict[str, int] = {}
     for index, template in enumerate(self.templates):
-      if template.inputs in seen:
+      if template.inputs in seen and not self.repeats_templates:
         raise UserError(f'Dataset {self.name!r}: templates {seen[template.inputs]} and {index} have the same inputs.')
       seen[template.inputs] = index
 
