@@ -295,7 +295,7 @@ class Wording:
     if name in _OPTION_BLOCKS:
       return f'{{{OPTIONS}}}'
     if name in self.constants:
-      return _escaped(self.constants[name], where)
+      return _doubled(self.constants[name])
     if name not in self.names:
       known = [*self.names, *self.constants, *_OPTION_BLOCKS]
       raise UserError(f'{where}: this dataset has no placeholder {{{name}}}. {did_you_mean(name, known)}')
@@ -306,7 +306,11 @@ def _escaped(literal: str, where: str) -> str:
   braced = _BRACED.search(literal)
   if braced:
     raise UserError(f'{where}: {braced[0]!r} is not a placeholder, which is a name in braces such as {{text}}.')
-  return literal.replace('{', '{{').replace('}', '}}')
+  return _doubled(literal)
+
+
+def _doubled(text: str) -> str:
+  return text.replace('{', '{{').replace('}', '}}')
 
 
 def templates(patterns: Sequence[Pattern], wording: Wording, file: str, key: str) -> tuple[Template, ...]:

@@ -245,9 +245,7 @@ def _qqp(row: Fields) -> Fields:
 
 
 def _copa(row: Fields) -> Fields:
-  connector = {'cause': ' because', 'effect': ' so'}[row['question']] if row['question'] in ('cause', 'effect') else None
-  premise = {} if connector is None else {'glm_premise': row['premise'][:-1] + connector}
-  return {'options': [row['choice1'], row['choice2']], **premise}
+  return {'options': [row['choice1'], row['choice2']]}
 
 
 def _winogrande(row: Fields) -> Fields:
