@@ -4,6 +4,7 @@ import pathlib
 
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from flan_jax.data.dataset import QUOTED_ANSWER, Dataset, text_fields
 from flan_jax.data.official import (
@@ -16,7 +17,14 @@ from flan_jax.data.official import (
   read_official_templates,
   templates,
 )
+from flan_jax.data.registry import get_mixture_or_task, register_family
 from flan_jax.errors import UserError
+from tasks.flan2021 import DATASETS
+from tasks.flan2021.official import official_datasets
+from tasks.flan2021.official.table import TABLE
+from tests.tasks.flan2021 import official_rules
+
+OFFICIAL_PATTERNS = pathlib.Path(official_rules.__file__).with_name('official_patterns.py')
 
 WORDING = Wording({'text': 'body', 'summary': 'answer'}, {'lang2': 'Old {Norse}'})
 
@@ -198,3 +206,24 @@ def test_dropping_keeps_the_position_in_the_data(tmp_path):
   second = iterator()
   tf.train.Checkpoint(iterator=second).restore(path)
   assert seen + [int(row['id']) for row in second] == list(range(6))
+
+
+@pytest.mark.parametrize('name', ['rte', 'copa', 'wsc', 'common_gen'])
+def test_a_family_of_official_templates_gives_the_official_examples_in_turn(name, registries, real_tfds):
+  """Registered as a user does it, read through SeqIO: row i of the stream under template i modulo four."""
+  ours = next(dataset for dataset in DATASETS if dataset.name == name)
+  (dataset,) = official_datasets(OFFICIAL_PATTERNS, [ours], faithful=True)
+  register_family('official', [dataset])
+  task = get_mixture_or_task(f'official.{name}.round_robin')
+  stream = task.get_dataset(
+    sequence_length={'inputs': 4096, 'targets': 512}, split='test', shuffle=False, try_in_mem_cache=False
+  )
+  found = [(e['inputs_pretokenized'].decode(), e['targets_pretokenized'].decode()) for e in stream.as_numpy_iterator()]
+  patterns = read_official_templates(OFFICIAL_PATTERNS)[TABLE[name].key]
+  rows = tfds.builder(dataset.source, data_dir=str(real_tfds)).as_dataset(split='validation', shuffle_files=False)
+  fields = [official_rules.official(name, official_rules.text(row)) for row in rows.as_numpy_iterator()]
+  whole = len(fields) // len(patterns) * len(patterns)  # the official stream ends here
+  assert found[:whole] == [
+    tuple(official_rules.filled(text, fields[index]) for text in patterns[index % len(patterns)])
+    for index in range(whole)
+  ]
