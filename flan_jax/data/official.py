@@ -237,7 +237,10 @@ def _literal(node: ast.expr, file: str) -> Any:
 
 
 def _shortened(node: ast.expr) -> str:
-  text = ast.unparse(node)
+  try:
+    text = ast.unparse(node)
+  except RecursionError:
+    return 'an expression too deep to be shown'
   return text if len(text) <= 60 else f'{text[:57]}...'
 
 

@@ -263,6 +263,7 @@ def prompt_dataset(
     fields=_inverted_fields if inverted else _example_fields,
     templates=(Template(f'{{{PROMPT}}}', f'{{{QUOTED_ANSWER if inverted else ANSWER}}}'),),
     splits=splits or Splits(),
+    options=None if prompt.answer_choices is None else (),  # rows bring theirs; that there are any, is said here
     metrics=metrics or (_DEFAULT_METRIC,),
   )
 

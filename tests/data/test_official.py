@@ -66,6 +66,8 @@ def test_reads_pairs_in_order_with_joined_and_escaped_strings(tmp_path):
     ('', r'no dictionary called PATTERNS\. It assigns nothing'),
     ('PATTERNS = {', r'templates\.py:1: this is not Python'),
     ('PATTERNS = "\0"', r'null bytes'),
+    ('PATTERNS = {"a": [("x", ' + '+'.join(['"y"'] * 3000) + ')]}', r'templates\.py'),
+    ('PATTERNS = {"a": [("x", ' + '-' * 3000 + '1)]}', r'templates\.py'),
     ('PATTERNS = ' + '(' * 5000 + ')' * 5000, r'templates\.py'),
   ],
 )

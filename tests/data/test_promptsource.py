@@ -224,10 +224,11 @@ def test_prompted_rows_are_a_dataset_of_one_template(tmp_path):
   inputs, targets = (text.numpy().decode() for text in dataset.templates[0].render(fields))
   assert (inputs, targets) == (first['inputs'], first['targets'])
   assert fields['options'].numpy().tolist() == [b'bad', b'good']
+  assert dataset.classifies
 
   inverted = prompt_dataset(praise, 'mine:1.0.0', cluster='sentiment', name='praises')
   (example,) = apply(praise, ROWS)
   fields = inverted.example({name: tf.constant(value, tf.string) for name, value in example.items()})
-  assert (inverted.name, inverted.answerable) == ('praises', ())
+  assert (inverted.name, inverted.answerable, inverted.classifies) == ('praises', (), False)
   assert inverted.templates[0].render(fields)[1].numpy() == b'Fine.'
   assert text_fields(fields) == ['prompt']
