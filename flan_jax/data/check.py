@@ -61,19 +61,21 @@ def check_fields(dataset: Dataset, spec: Spec) -> set[str]:
     UserError: for the first mistake found.
   """
   given: Fields = {}
+  names: set[str] = set()
 
   def trace(row: Row) -> Fields:
     if dataset.keep is not None:
       dataset.keep(row)
     given.update(dataset.fields(row))
     _check_given(dataset, given, spec)
-    return dataset.example(row)
+    example = dataset.example(row)
+    names.update(example)
+    return example
 
   with explained(dataset, spec):
     tf.function(trace).get_concrete_function(dict(spec))
-  names = frozenset(given) - {LABEL} | {ANSWER, OPTIONS}
   for template in dataset.templates:
-    template.check(names, f'Dataset {dataset.name!r}')
+    template.check(frozenset(names), f'Dataset {dataset.name!r}')
     if template.shows_options and OPTIONS not in given and not dataset.options:
       raise UserError(f'Dataset {dataset.name!r}: template {template.inputs!r} shows {{options}}, and the dataset has '
                       'none; declare options=(...), or let fields give them row by row.')

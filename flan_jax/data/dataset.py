@@ -53,6 +53,7 @@ class Dataset:
   exemplars: int = 16
 
   repeats_templates: ClassVar[bool] = False  # ours never do; other people's may
+  whole_rounds: ClassVar[bool] = False  # round-robin drops the rows behind the last whole round, as official code does
 
   def __post_init__(self) -> None:
     if not self.templates:

@@ -321,10 +321,16 @@ def templates(patterns: Sequence[Pattern], wording: Wording, file: str, key: str
   return tuple(wording.template(pattern, f'{file}:{pattern.line}: {key!r}') for pattern in patterns)
 
 
+@dataclasses.dataclass(frozen=True)
 class OfficialDataset(Dataset):
-  """A dataset under official templates, which may repeat each other and quote the answer in a longer target."""
+  """A dataset under official templates, which may repeat each other and quote the answer in a longer target.
+
+  Attributes:
+    whole_rounds: `round_robin` drops the last examples that do not fill a round, as the official code does.
+  """
 
   repeats_templates: ClassVar[bool] = True  # CoLA has one twice: dropping it would move all templates of the round
+  whole_rounds: bool = False  # type: ignore[misc]
 
   def example(self, row: Row) -> Fields:
     """As `Dataset.example`; where a target quotes the answer, it is a field, too."""

@@ -14,6 +14,7 @@ from flan_jax.data import provenance
 from flan_jax.data.blocks import ragged
 from flan_jax.data.check import explained
 from flan_jax.data.dataset import REFERENCES, Dataset, Fields, Row, text_fields
+from flan_jax.data.official import drop_incomplete
 from flan_jax.data.options import RANDOM, STYLES, labels_of
 from flan_jax.data.source import ROW_ID
 from flan_jax.data.template import ANSWER, OPTIONS, STYLE, Template, label_of_answer
@@ -84,7 +85,8 @@ def assign_templates(dataset: Dataset, variant: Variant) -> Preprocessor:
     def turn(place: tf.Tensor, fields: Fields) -> Fields:
       return fields | {TEMPLATE: tf.gather(tf.constant(templates, tf.int32), place % len(templates))}
 
-    return examples.enumerate().map(turn)
+    rounds = drop_incomplete(examples, len(templates)) if dataset.whole_rounds else examples
+    return rounds.enumerate().map(turn)
 
   def fixed(examples: tf.data.Dataset) -> tf.data.Dataset:
     index = templates[0] if variant.prompting == 'instructions' else provenance.NO_TEMPLATE

@@ -117,12 +117,12 @@ def test_a_regex_that_matches_no_projection_lists_the_closest(training_fails):
 
 
 def test_a_template_with_a_field_that_the_rows_lack_is_named(training_fails):
-  told = training_fails('MIXTURE_OR_TASK_MODULE=tests.cli.broken_tasks', 'MIXTURE_OR_TASK_NAME=misnamed')
+  told = training_fails('MIXTURE_OR_TASK_MODULE=tests.cli.broken_tasks', 'MIXTURE_OR_TASK_NAME=broken.misnamed')
   assert "uses the field 'frist', which its rows do not have. Did you mean 'first'" in told
 
 
 def test_a_followed_task_without_validation_rows_is_named(training_fails):
-  told = training_fails('MIXTURE_OR_TASK_MODULE=tests.cli.broken_tasks', 'EVAL_TASKS=unvalidated')
+  told = training_fails('MIXTURE_OR_TASK_MODULE=tests.cli.broken_tasks', 'EVAL_TASKS=broken.unvalidated')
   assert "Dataset 'unvalidated' has no 'validation' rows" in told
 
 

@@ -225,7 +225,7 @@ def test_a_family_of_official_templates_gives_the_official_examples_in_turn(name
   rows = tfds.builder(dataset.source, data_dir=str(real_tfds)).as_dataset(split='validation', shuffle_files=False)
   fields = [official_rules.official(name, official_rules.text(row)) for row in rows.as_numpy_iterator()]
   whole = len(fields) // len(patterns) * len(patterns)  # the official stream ends here
-  assert found[:whole] == [
+  assert found == [
     tuple(official_rules.filled(text, fields[index]) for text in patterns[index % len(patterns)])
     for index in range(whole)
   ]

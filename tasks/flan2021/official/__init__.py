@@ -64,7 +64,7 @@ def _official(
   if faithful:
     changes |= {'keep': entry.keep, 'source': entry.source or dataset.source}
   declared = {field.name: getattr(dataset, field.name) for field in dataclasses.fields(dataset)}
-  return OfficialDataset(**declared | changes)
+  return OfficialDataset(**declared | changes, whole_rounds=faithful)
 
 
 def _fields(entry: Official, dataset: Dataset, used: frozenset[str], faithful: bool) -> Callable[[Row], Fields]:
