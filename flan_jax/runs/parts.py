@@ -7,7 +7,7 @@ import numpy as np
 import seqio
 from flax import nnx
 
-from flan_jax.data import provenance, registry
+from flan_jax.data import registry
 from flan_jax.data.roles import RowsByRole
 from flan_jax.data.rows import EvalRow, rows
 from flan_jax.data.vocabulary import use_vocabulary
@@ -111,12 +111,6 @@ def check_cached(name: str) -> None:
     if seqio.TaskRegistry.get(task).cache_dir is None:
       raise UserError(f'USE_CACHED_TASKS: {task!r} is in none of the cache folders; name more of them by '
                       '--seqio_additional_cache_dirs, or leave the macro False.')
-
-
-def count_examples(batch: Mapping[str, np.ndarray]) -> tuple[int, int]:
-  """Returns how many examples a packed batch holds, and how many of them were cut to the feature lengths."""
-  records = batch[provenance.FEATURE].reshape(-1, provenance.WIDTH)
-  return int(np.count_nonzero(records[:, 0])), provenance.count_truncated(records)
 
 
 def read_tasks(

@@ -13,16 +13,17 @@ from flan_jax.peft.base import Method
 from flan_jax.peft.full import Full
 from flan_jax.peft.io import save_adapter
 from flan_jax.peft.partition import ParameterTable, parameter_table
-from flan_jax.training import faults, initial, losses, metrics_log, run_folder, sharding
+from flan_jax.training import example_counts, faults, initial, losses, metrics_log, run_folder, sharding
 from flan_jax.training.checkpoints import Checkpointer, checkpoint_folders
 from flan_jax.training.evaluators import Evaluator, is_due
+from flan_jax.training.example_counts import CountExamples
 from flan_jax.training.metrics_log import MetricsLog
 from flan_jax.training.optimizers import Optimizer
 from flan_jax.training.progress import Progress
 from flan_jax.training.signals import StopSignals
 from flan_jax.training.state import MakeModel, StatePlan, TrainState, plan_state
 from flan_jax.training.step import TrainStep, make_train_step
-from flan_jax.training.window import LOW_ACCURACY, CountExamples, Window
+from flan_jax.training.window import LOW_ACCURACY, Window
 
 PROVENANCE = 'provenance'
 ADAPTER = 'adapter'
@@ -143,7 +144,7 @@ def train(
     seed: of initial weights and dropout.
     config_text: text of config.gin, written to the run folder.
     describe_provenance: turns a batch into a list of readable origins, for error messages.
-    count_examples: from a batch to its number of examples and how many of them were cut; both are logged.
+    count_examples: what happened to a batch's examples, see `example_counts`; logged, and told at the end.
     notes: lines to show before the first step.
     show_progress: False prints only messages.
 
@@ -273,8 +274,11 @@ class _Run:
     fault = fetched.first_fault()
     if fault is not None:
       raise faults.stop(self.model_dir, *fault, state, self.describe)
-    metrics = fetched.metrics(self.loss, self.count)
+    measured = fetched.metrics(self.loss, self.count)
+    metrics, told = example_counts.overall(measured), example_counts.by_task(measured)
     self.latest['train'] = metrics
+    if told:
+      self.log.write(step, example_counts.SPLIT, told)
     self.log.write(step, 'train', metrics)
     self.progress.update(step, metrics)
 
@@ -298,11 +302,13 @@ class _Run:
 
   def last_words(self, step: int, signal_name: str | None) -> None:
     """Says how the run ended, and warns of examples that were cut and of a model that has not learned its tasks."""
-    cut = metrics_log.total(self.model_dir, 'train', 'truncated')
+    totals = metrics_log.totals(self.model_dir, 'train')
+    cut, examples = totals.get(example_counts.TRUNCATED), totals.get(example_counts.EXAMPLES, 0)
     if cut:
-      examples = metrics_log.total(self.model_dir, 'train', 'examples')
-      self.progress.message(f'{cut:,} of {examples:,} examples were cut to TASK_FEATURE_LENGTHS; greater lengths keep '
-                            'more of them whole')
+      self.progress.message(f'{cut:,.0f} of {examples:,.0f} examples were cut to TASK_FEATURE_LENGTHS; greater lengths '
+                            'keep more of them whole')
+    for line in example_counts.tell(metrics_log.totals(self.model_dir, example_counts.SPLIT)):
+      self.progress.message(line)
     if signal_name is not None and step < self.schedule.train_steps:
       self.progress.message(f'{signal_name}: saved step {step} and stopped; the same command continues from there')
       return

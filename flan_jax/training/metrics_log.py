@@ -1,5 +1,6 @@
 """Numbers of a run: `metrics.jsonl` and TensorBoard events, without gaps or repeats when a run is resumed."""
 
+import collections
 import json
 import math
 import os
@@ -82,9 +83,13 @@ class MetricsLog:
     return self._writers[split]
 
 
-def total(model_dir: str | pathlib.Path, split: str, name: str) -> int:
-  """The sum of a counted metric over all entries of a split, resumed stretches of the run included."""
-  return int(sum(entry.get(name) or 0 for entry in read(model_dir) if entry['split'] == split))
+def totals(model_dir: str | pathlib.Path, split: str) -> dict[str, float]:
+  """The sums of a split's metrics over all its entries, resumed stretches of the run included."""
+  sums: collections.Counter[str] = collections.Counter()
+  for entry in read(model_dir):
+    if entry['split'] == split:
+      sums.update({name: value or 0 for name, value in entry.items() if name not in ('step', 'split')})
+  return dict(sums)
 
 
 def read(model_dir: str | pathlib.Path) -> list[dict[str, Any]]:

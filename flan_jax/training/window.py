@@ -1,19 +1,19 @@
 """The steps between two log points: metrics stay on the device, batches on the host, until someone looks."""
 
+import collections
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
+from flan_jax.training.example_counts import CountExamples
 from flan_jax.training.losses import LossConfig
 from flan_jax.training.step import Metrics
 
 LOW_ACCURACY = 0.5
-
-CountExamples = Callable[[Mapping[str, np.ndarray]], tuple[int, int]]
 
 
 class Window:
@@ -62,11 +62,11 @@ class WindowReport:
 
     Args:
       loss: says what the sums are divided by.
-      count_examples: from a batch to its number of examples and how many of them were cut.
+      count_examples: see `example_counts`.
 
     Returns:
-      loss, z_loss, accuracy, grad_norm (mean), learning_rate (last), tokens_per_second, steps_per_second; examples and
-      truncated where they are counted.
+      loss, z_loss, accuracy, grad_norm (mean), learning_rate (last), tokens_per_second, steps_per_second; and what is
+      counted of the examples, summed.
     """
     total = {name: float(np.sum([m[name] for m in self._host], dtype=np.float64)) for name in self._host[0]}
     divisor = (loss.loss_normalizing_factor or 0.0) * len(self._host) or max(total['weight'], 1e-8)
@@ -84,5 +84,7 @@ class WindowReport:
   def _counts(self, count_examples: CountExamples | None) -> dict[str, float]:
     if count_examples is None:
       return {}
-    counts = [count_examples(batch) for _, _, batch in self._steps]
-    return {'examples': float(sum(n for n, _ in counts)), 'truncated': float(sum(cut for _, cut in counts))}
+    sums: collections.Counter[str] = collections.Counter()
+    for _, _, batch in self._steps:
+      sums.update(count_examples(batch))
+    return {name: float(value) for name, value in sums.items()}

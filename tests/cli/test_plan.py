@@ -9,7 +9,7 @@ from flan_jax import arguments
 from flan_jax.data import iterator, provenance, registry
 from flan_jax.data.vocabulary import use_vocabulary
 from flan_jax.errors import UserError
-from flan_jax.runs import parts, plan
+from flan_jax.runs import first_look, parts, plan
 
 MINE = [f'plan_probe_{number}' for number in range(plan.MANY + 1)]
 
@@ -58,7 +58,9 @@ def test_many_tasks_are_told_one_by_one_in_a_plan_and_by_cluster_at_the_start_of
 def test_cut_examples_of_a_packed_batch_are_counted_as_their_records_say(real_tasks):
   stream = iterator.batches('flan2021.sst2', {'inputs': 48, 'targets': 8}, batch_size=16, seed=1)
   batch = next(stream)
-  examples, cut = parts.count_examples(batch)
+  counts = first_look.counter('flan2021.sst2')(batch)
+  examples, cut = counts['examples'], counts['truncated']
+  assert counts['flan2021.sst2/examples'] == examples and counts['flan2021.sst2/inputs_cut'] <= cut
   records = stream.origins(batch)
   assert examples == len(records) >= 16
   assert 0 < cut == sum(record.truncated for record in records) < examples
@@ -66,7 +68,7 @@ def test_cut_examples_of_a_packed_batch_are_counted_as_their_records_say(real_ta
 
 def test_padding_is_no_example():
   batch = {provenance.FEATURE: np.zeros((4, 3 * provenance.WIDTH), np.int32)}
-  assert parts.count_examples(batch) == (0, 0)
+  assert first_look.counter('flan2021.sst2')(batch) == {'examples': 0, 'truncated': 0}
 
 
 @pytest.mark.parametrize(('hint', 'good', 'bad'), [

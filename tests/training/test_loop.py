@@ -184,24 +184,27 @@ def test_full_fine_tuning_leaves_no_adapter(reference):
 
 def count_first_row(batch):
   """A row is an example; those whose first token is odd were cut."""
-  return len(batch['provenance']), int((batch['encoder_input_tokens'][:, 0] % 2).sum())
+  cut = int((batch['encoder_input_tokens'][:, 0] % 2).sum())
+  return {'examples': len(batch['provenance']), 'truncated': cut, 'a.b/examples': 3, 'a.b/inputs_cut': cut}
 
 
 def test_cut_examples_are_counted_in_every_window_and_told_at_the_end_of_a_resumed_run(tmp_path, capsys):
   toy.run(tmp_path, 7, count_examples=count_first_row)
   assert 'examples were cut to TASK_FEATURE_LENGTHS' in capsys.readouterr().err
   toy.run(tmp_path, 15, count_examples=count_first_row)
-  entries = metrics_log.read(tmp_path)
+  entries = [entry for entry in metrics_log.read(tmp_path) if entry['split'] == 'train']
   assert [(e['step'], e['examples']) for e in entries] == [(5, 40), (7, 16), (10, 24), (15, 40)]
   stream = toy.CountingBatches()
-  cut = [count_first_row(next(stream))[1] for _ in range(15)]
+  cut = [count_first_row(next(stream))['truncated'] for _ in range(15)]
   assert [e['truncated'] for e in entries] == [sum(cut[:5]), sum(cut[5:7]), sum(cut[7:10]), sum(cut[10:])]
-  assert f'{sum(cut)} of 120 examples were cut to TASK_FEATURE_LENGTHS' in capsys.readouterr().err
+  told = capsys.readouterr().err
+  assert f'{sum(cut)} of 120 examples were cut to TASK_FEATURE_LENGTHS' in told
+  assert f'a.b: of 45 examples {sum(cut)} inputs cut' in told
 
 
 def test_where_nothing_was_cut_nothing_is_said(tmp_path, capsys):
-  toy.run(tmp_path, 5, count_examples=lambda batch: (8, 0))
-  assert metrics_log.read(tmp_path)[0]['truncated'] == 0
+  toy.run(tmp_path, 5, count_examples=lambda batch: {'examples': 8, 'truncated': 0, 'a/examples': 8})
+  assert metrics_log.totals(tmp_path, 'train')['truncated'] == 0
   assert 'were cut' not in capsys.readouterr().err
 
 

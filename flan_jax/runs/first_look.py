@@ -1,0 +1,50 @@
+"""What the first batches of a run say about its examples, before the first step."""
+
+import collections
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from flan_jax.data import provenance, registry
+from flan_jax.data.iterator import BatchIterator
+from flan_jax.training import example_counts
+from flan_jax.training.example_counts import CountExamples
+
+EXAMPLES = 1000
+
+
+def counter(mixture_or_task: str) -> CountExamples:
+  """Returns the function that counts a batch's examples, and what happened to them, by task."""
+  names = {provenance.task_id(name): name for name in registry.tasks_of(mixture_or_task)}
+
+  def count(batch: Mapping[str, np.ndarray]) -> dict[str, int]:
+    found = provenance.count(batch[provenance.FEATURE])
+    every = sum(found.values(), provenance.Counts())
+    counts = {example_counts.EXAMPLES: every.examples,
+              example_counts.TRUNCATED: provenance.count_truncated(batch[provenance.FEATURE])}
+    for number, told in found.items():
+      task = names.get(number, f'task #{number}')
+      counts |= {f'{task}/{what}': value for what, value in vars(told).items() if value}
+    return counts
+
+  return count
+
+
+def look(stream: BatchIterator, count: Callable[[Mapping[str, np.ndarray]], Mapping[str, int]]) -> list[str]:
+  """Reads the first batches, says what was cut and left out, and goes back to where the stream was.
+
+  Args:
+    stream: the run's batches, from their beginning.
+    count: see `counter`.
+
+  Returns:
+    Lines for the start of the run.
+  """
+  position = stream.get_state()
+  totals: collections.Counter[str] = collections.Counter()
+  while totals[example_counts.EXAMPLES] < EXAMPLES:
+    totals.update(count(next(stream)))
+  stream.set_state(position)
+  seen = f'of the first {totals[example_counts.EXAMPLES]:,} examples'
+  lines = example_counts.tell(example_counts.by_task(totals))
+  return [f'{seen}:', *lines] if lines else [f'{seen} none is cut, and no row between them left out']
