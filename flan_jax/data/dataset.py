@@ -70,7 +70,7 @@ class Dataset:
     """True where rows have options to choose from: their own, or always the same."""
     return self.options is not None or any(template.shows_options for template in self.templates)
 
-  @property
+  @functools.cached_property
   def answerable(self) -> tuple[int, ...]:
     """The templates whose target is the answer: those that an evaluation may average over."""
     return tuple(index for index, template in enumerate(self.templates) if not template.inverted)

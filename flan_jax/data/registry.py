@@ -115,6 +115,14 @@ class Family:
     out = {cluster, *self.exclusions.get(cluster, ())}
     return tuple(dataset for dataset in self.datasets if dataset.cluster not in out)
 
+  @functools.cached_property
+  def mixed(self) -> dict[str, tuple[str, ...]]:
+    """What stands for each dataset in the variants of a mixture, in their order."""
+    return {
+      dataset.name: tuple(self.task(dataset, variant.nearest(dataset)) for variant in variants.OF_MIXTURES)
+      for dataset in (*self.datasets, *self.evaluation_only)
+    }
+
   def task(self, dataset: Dataset, variant: Variant = ORDINARY) -> str:
     """The name of a task."""
     return f'{self.prefix}{dataset.name}{variant.suffix}'
@@ -213,25 +221,33 @@ def register_mixture(family: Family, name: str, datasets: Iterable[Dataset]) -> 
     family: whose tasks are mixed.
     name: of the mixture.
     datasets: some of the family's; none register nothing.
+
+  Raises:
+    UserError: where the name is taken, or a dataset is none of the family's.
   """
-  members = tuple(datasets)
+  chosen = tuple(datasets)
+  if name in seqio.MixtureRegistry.names() | seqio.TaskRegistry.names():
+    raise UserError(f'Mixture {name!r} cannot be registered: the name is taken.')
+  for dataset in chosen:
+    if dataset.name not in family.mixed:
+      raise UserError(f'Mixture {name!r} cannot be registered: family {family.name!r} has no dataset {dataset.name!r}. '
+                      + did_you_mean(dataset.name, family.mixed))
   rate = functools.partial(_rate, maximum=family.max_rate)
-  if members:
-    for variant in variants.of_mixture():
-      tasks = [family.task(dataset, variant.nearest(dataset)) for dataset in members]
-      _add_mixture(f'{name}{variant.suffix}', tasks, rate)
+  for place, variant in enumerate(variants.OF_MIXTURES if chosen else ()):
+    tasks = [family.mixed[dataset.name][place] for dataset in chosen]
+    _add_mixture(f'{name}{variant.suffix}', tasks, rate)
 
 
 def _add_mixture(name: str, tasks: Sequence[str], rate: Callable[[seqio.Task], float]) -> None:
   seqio.MixtureRegistry.add_provider(name, FlanMixture(name, tasks, default_rate=rate))
 
 
-def mixture_of(names: Sequence[str], max_rate: int = MAX_RATE) -> str:
+def mixture_of(names: Sequence[str], max_rate: int | None = None) -> str:
   """Mixes registered tasks that no registered mixture stands for, and returns the mixture's name.
 
   Args:
     names: tasks, or mixtures, which stand for their tasks.
-    max_rate: the cap on a task's share, see `register_family`.
+    max_rate: the cap on a task's share, see `register_family`; None gives each task its own family's.
 
   Returns:
     The name, the same for the same tasks; of a single task or mixture its own.
@@ -244,11 +260,34 @@ def mixture_of(names: Sequence[str], max_rate: int = MAX_RATE) -> str:
   if len(names) == 1:
     return get_mixture_or_task(names[0]).name
   tasks = sorted({task for name in names for task in tasks_of(name)})
-  digest = zlib.crc32(' '.join([*tasks, str(max_rate)]).encode())
+  caps = {task: _cap(task) if max_rate is None else max_rate for task in tasks}
+  digest = zlib.crc32(' '.join([*tasks, *(str(cap) for cap in sorted(set(caps.values())))]).encode())
   name = f'mixture_of_{len(tasks)}_{digest:08x}'
   if name not in seqio.MixtureRegistry.names():
-    _add_mixture(name, tasks, functools.partial(_rate, maximum=max_rate))
+    _add_mixture(name, tasks, lambda task: _rate(task, caps[task.name]))
   return name
+
+
+def reduced(name: str, kept: Sequence[str]) -> str:
+  """Registers what is left of a mixture when some of its tasks are left out; the others keep their rates.
+
+  Args:
+    name: of the mixture.
+    kept: the tasks that stay.
+
+  Returns:
+    The name of the smaller mixture, the same for the same tasks.
+  """
+  whole = seqio.MixtureRegistry.get(name)
+  digest = zlib.crc32(' '.join(sorted(kept)).encode())
+  smaller = f'{name}.{len(kept)}_of_{len(whole.tasks)}_{digest:08x}'
+  if smaller not in seqio.MixtureRegistry.names():
+    _add_mixture(smaller, sorted(kept), whole.get_rate)
+  return smaller
+
+
+def _cap(task: str) -> int:
+  return _FAMILIES[_TASKS[task].family].max_rate if task in _TASKS else MAX_RATE
 
 
 def _rate(task: seqio.Task, maximum: int) -> float:

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import downloader
 
-from flan_jax.data import records
+from flan_jax.data import prepare, records
 from flan_jax.data.dataset import Dataset
 from flan_jax.data.own_rows import OwnRows
 from flan_jax.data.roles import ROW_ID, RowsByRole
@@ -156,7 +156,7 @@ def _prepare(owner: str, builder: tfds.core.DatasetBuilder) -> None:
   except Exception as error:
     raise UserError(
       f'Dataset {owner!r}: {builder.info.full_name} is not prepared in {builder.data_path}, and TFDS could not fetch '
-      f'it ({_first_line(error)}); point --tfds_data_dir at a folder that holds it.'
+      f'it ({_first_line(error)}); {prepare.advice(builder)}, or point --tfds_data_dir at a folder that holds it.'
     ) from error
 
 

@@ -16,6 +16,7 @@ A task's name is its family, its dataset, and up to three parts, each left out w
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Literal
 
@@ -48,7 +49,7 @@ class Variant:
   options: bool = True
   rank: bool = False
 
-  @property
+  @functools.cached_property
   def suffix(self) -> str:
     """What follows the dataset's name, dots included."""
     parts = ['' if self.templates == 'all' else self.templates, self.shots]
@@ -67,7 +68,7 @@ class Variant:
     kind, _, number = self.templates.rpartition('_')
     if kind in ('template', 'first'):
       found = (int(number),) if kind == 'template' else found[: int(number)]
-    return tuple(index for index in found if not (self.rank and dataset.templates[index].inverted))
+    return tuple(index for index in found if not self.rank or index in dataset.answerable)
 
   def exemplars(self, dataset: Dataset) -> int:
     """How many solved examples go before the question, as far as they fit."""
@@ -97,8 +98,18 @@ class Variant:
 ORDINARY = Variant()
 
 
-def of_dataset(dataset: Dataset) -> Iterator[Variant]:
-  """Every variant that a dataset has."""
+_FOUND: dict[tuple[object, ...], tuple[Variant, ...]] = {}
+
+
+def of_dataset(dataset: Dataset) -> tuple[Variant, ...]:
+  """Every variant that a dataset has; datasets that are alike in what decides it share them."""
+  alike = (len(dataset.templates), dataset.answerable, dataset.classifies, dataset.splits.train is None)
+  if alike not in _FOUND:
+    _FOUND[alike] = tuple(_of_dataset(dataset))
+  return _FOUND[alike]
+
+
+def _of_dataset(dataset: Dataset) -> Iterator[Variant]:
   single = tuple(f'template_{index}' for index in range(len(dataset.templates)))
   for templates in ('all', *single, *(f'first_{n}' for n in FIRST), 'round_robin'):
     for shots in ('', *(f'{k}shot' for k in SHOTS), FEWSHOT):
@@ -112,11 +123,13 @@ def of_dataset(dataset: Dataset) -> Iterator[Variant]:
       yield Variant(prompting=prompting, rank=True)
 
 
-def of_mixture() -> Iterator[Variant]:
-  """The variants in which a family's mixtures come."""
+def _of_mixture() -> Iterator[Variant]:
   for templates in ('all', *(f'first_{n}' for n in FIRST), 'round_robin'):
     for shots in ('', *(f'{k}shot' for k in SHOTS), FEWSHOT):
       yield Variant(templates, shots)
   yield Variant(options=False)
   for prompting in WITHOUT_INSTRUCTIONS:
     yield Variant(prompting=prompting)
+
+
+OF_MIXTURES = tuple(_of_mixture())  # the variants in which a family's mixtures come

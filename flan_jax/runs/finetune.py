@@ -1,7 +1,7 @@
 """Fine-tuning: a mixture, a model and a method become a trained run folder."""
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import seqio
@@ -76,7 +76,8 @@ def finetune(
     partitioner: devices.
     pack: several examples to a row.
     use_cached_tasks: read SeqIO's offline caches (T5X's default is True, ours False).
-    skip_unavailable: leave out tasks without training rows on disk, a line for each, rather than fetch them or stop.
+    skip_unavailable: leave out tasks without training rows on disk, a line for each, rather than fetch them or stop;
+      the others keep their rates, so that all shares grow alike.
     random_seed: of weights, dropout, order and templates (T5X's default is None, ours is fixed).
     config_text: the operative configuration, for the run folder.
     show_progress: a progress bar.
@@ -95,8 +96,11 @@ def finetune(
   sharding.check_rows(batch_size, partitioner.mesh(), num_microbatches)
   parts.check_split(followed, 'validation')
   named = [mixture_or_task_name] if isinstance(mixture_or_task_name, str) else mixture_or_task_name
-  named, left_out = parts.on_disk(named, 'train') if skip_unavailable else (named, [])
   mixture = registry.mixture_of(named)
+  left_out: dict[str, list[str]] = {}
+  if skip_unavailable:
+    found, left_out = parts.on_disk(named, 'train')
+    mixture = registry.reduced(mixture, found) if left_out else mixture
 
   def batches(split: str, seed: int) -> iterator.BatchIterator:
     return iterator.batches(mixture, task_feature_lengths, batch_size, seed=seed, split=split, pack=pack,
@@ -129,5 +133,6 @@ def finetune(
     model_dir=pathlib.Path(model_dir), batches=stream, train_steps=train_steps, evaluators=evaluators,
     checkpoint_period=checkpoint_period, log_period=log_period, keep=keep, best_metric=best_metric,
     config_text=config_text, show_progress=show_progress, count_examples=count, notes=notes,
+    files={mixing.FILE: mixing.text(mixture, 'train', left_out)},
     **shared,
   )  # fmt: skip

@@ -72,7 +72,7 @@ def evaluation_tasks(name: str) -> list[str]:
   return found
 
 
-def on_disk(names: Sequence[str], split: str) -> tuple[list[str], list[str]]:
+def on_disk(names: Sequence[str], split: str) -> tuple[list[str], dict[str, list[str]]]:
   """Leaves out the tasks that have no rows of a role on disk; none are fetched.
 
   Args:
@@ -80,23 +80,24 @@ def on_disk(names: Sequence[str], split: str) -> tuple[list[str], list[str]]:
     split: the role.
 
   Returns:
-    The tasks that have rows, or the names themselves where all have (a mixture then keeps its own rates), and a line
-    for each dataset left out.
+    The tasks that have rows, or the names themselves where all have; and for each dataset left out a line that says
+    why, with its tasks.
 
   Raises:
     UserError: where no task remains.
   """
-  found, left_out = [], {}
+  found: list[str] = []
+  left_out: dict[str, list[str]] = {}
   for task in dict.fromkeys(task for name in names for task in registry.tasks_of(name)):
     source = seqio.TaskRegistry.get(task).source
     reason = source.why_missing(split) if isinstance(source, RowsByRole) else None
     if reason is None:
       found.append(task)
     else:
-      left_out[f'left out: {reason}'] = task  # one line for all templates of a dataset
+      left_out.setdefault(f'left out: {reason}', []).append(task)  # one line for all templates of a dataset
   if not found:
     raise UserError(f'SKIP_UNAVAILABLE leaves nothing of {", ".join(names)}. {next(iter(left_out))}')
-  return (found if left_out else list(names)), list(left_out)
+  return (found if left_out else list(names)), left_out
 
 
 def check_split(names: Sequence[str], split: str) -> None:

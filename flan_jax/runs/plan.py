@@ -1,14 +1,14 @@
 """What a run is about to do, in lines for a person: which rows train, on what, for how long."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
-import seqio
 
 from flan_jax.data import registry
 from flan_jax.data.roles import RowsByRole
 from flan_jax.peft import Method
+from flan_jax.runs import mixing
 from flan_jax.training import loop
 
 MANY = 12  # more tasks than this are told by cluster where a run only starts
@@ -28,33 +28,28 @@ def training_rows(name: str, split: str = 'train', *, brief: bool = False) -> li
   Raises:
     UserError: where a task has no such rows.
   """
-  provider = registry.get_mixture_or_task(name)
-  tasks = [provider] if isinstance(provider, seqio.Task) else sorted(provider.tasks, key=lambda task: task.name)
-  counts = [task.num_input_examples(split) or 0 for task in tasks]
-  rates = [1.0 if isinstance(provider, seqio.Task) else provider.get_rate(task) for task in tasks]
-  shares = [100 * rate / sum(rates) for rate in rates]
-  if len(tasks) == 1:
-    return [f'  {_rows(tasks[0], split, counts[0])}']
-  if brief and len(tasks) > MANY:
-    return _by_cluster(tasks, counts, shares)
-  return [f'  {_rows(task, split, count)}, {share:.1f} % of the examples'
-          for task, count, share in zip(tasks, counts, shares, strict=True)]
+  parts = mixing.mixed(name, split)
+  if len(parts) == 1:
+    return [f'  {_rows(parts[0], split)}']
+  if brief and len(parts) > MANY:
+    return _by_cluster(parts)
+  return [f'  {_rows(part, split)}, {100 * part.share:.1f} % of the examples' for part in parts]
 
 
-def _rows(task: seqio.Task, split: str, count: int) -> str:
-  if isinstance(task.source, RowsByRole):
-    return f'{task.name}: {task.source.rows(split)} of {task.source.origin}'
-  return f'{task.name}: {count:,} rows'
+def _rows(part: mixing.Part, split: str) -> str:
+  if isinstance(part.task.source, RowsByRole):
+    return f'{part.task.name}: {part.task.source.rows(split)} of {part.task.source.origin}'
+  return f'{part.task.name}: {part.rows:,} rows'
 
 
-def _by_cluster(tasks: list[seqio.Task], counts: list[int], shares: list[float]) -> list[str]:
-  clusters: dict[str, list[int]] = {}
-  for index, task in enumerate(tasks):
-    known = isinstance(task.source, RowsByRole)
-    clusters.setdefault(registry.task_info(task.name).dataset.cluster if known else 'others', []).append(index)
+def _by_cluster(parts: Sequence[mixing.Part]) -> list[str]:
+  clusters: dict[str, list[mixing.Part]] = {}
+  for part in parts:
+    known = isinstance(part.task.source, RowsByRole)
+    clusters.setdefault(registry.task_info(part.task.name).dataset.cluster if known else 'others', []).append(part)
   return [
-    f'  {cluster}: {", ".join(tasks[i].name for i in members)}; {sum(counts[i] for i in members):,} rows, '
-    f'{sum(shares[i] for i in members):.1f} % of the examples'
+    f'  {cluster}: {", ".join(part.task.name for part in members)}; {sum(part.rows for part in members):,} rows, '
+    f'{100 * sum(part.share for part in members):.1f} % of the examples'
     for cluster, members in clusters.items()
   ]
 

@@ -13,6 +13,7 @@ from flax import nnx
 
 from flan_jax.data import registry
 from flan_jax.data.dataset import Dataset
+from flan_jax.data.variants import ORDINARY, Variant
 from flan_jax.errors import UserError, did_you_mean
 from flan_jax.evaluation import paired, plots, report, results, tables
 from flan_jax.evaluation.results import Evaluation
@@ -24,7 +25,7 @@ from flan_jax.runs.judge import Judge, Questions, folder_for
 from flan_jax.training import initial, losses
 from flan_jax.training.optimizers import Optimizer
 
-WITHOUT = '.fields_only'
+WITHOUT = Variant(prompting='fields_only')
 CAPTION = 'Accuracy with 95 % bootstrap intervals; the dashed line is chance.'
 HALVES = 'Open circles are the plain half of a pair, filled ones the opposite half.'
 LABELS = {
@@ -118,26 +119,27 @@ def zero_shot(
   allowed = {dataset.name for dataset in members.without(held_out)}
   heldout = [dataset for dataset in members.datasets if dataset.name not in allowed]
   if skip_unavailable:
-    training, heldout = _on_disk(training, 'train'), _on_disk(heldout, split)
+    heldout = _on_disk(members, heldout, split)
   shared: dict[str, Any] = {
     'model': model, 'vocabulary': vocabulary, 'task_feature_lengths': task_feature_lengths, 'batch_size': batch_size,
     'method': method, 'loss': loss, 'mixture_or_task_module': mixture_or_task_module, 'random_seed': random_seed,
     'show_progress': show_progress, 'config_text': config_text, 'checkpoint_period': 500, 'keep': 1,
+    'skip_unavailable': skip_unavailable,
   }  # fmt: skip
   if dry_run:
     first = stages[0]
-    finetune(model_dir=model_dir, mixture_or_task_name=stage_mixture(first, training, members.max_rate),
+    finetune(model_dir=model_dir, mixture_or_task_name=stage_mixture(first, members, training),
              train_steps=first.train_steps, optimizer=first.optimizer, dry_run=True, **shared)
     return []
   folder = folder_for(model_dir)
   weights = {}
-  for name, suffix in (('tuned', ''), ('contrast', WITHOUT)) if contrast else (('tuned', ''),):
-    mixtures = [stage_mixture(stage, training, members.max_rate, suffix) for stage in stages]
-    weights[name] = _train(folder / name, stages, mixtures, bool(suffix), initial_checkpoint_path, shared)
+  for name, variant in (('tuned', ORDINARY), ('contrast', WITHOUT)) if contrast else (('tuned', ORDINARY),):
+    mixtures = [stage_mixture(stage, members, training, variant) for stage in stages]
+    weights[name] = _train(folder / name, stages, mixtures, variant == WITHOUT, initial_checkpoint_path, shared)
   models = {name: initial.restore_model(path, make_model) for name, path in weights.items()}
   models['untuned'] = _start(make_model, initial_checkpoint_path, random_seed)
   asked = Questions(split=split, examples=examples, lengths=task_feature_lengths, seed=random_seed)
-  evaluations = _judge(models, heldout, asked, weights, dict(pairs or {}))
+  evaluations = _judge(models, members, heldout, asked, weights, dict(pairs or {}))
   _write(folder, evaluations, held_out, config_text)
   return evaluations
 
@@ -155,15 +157,16 @@ def training_datasets(family: registry.Family, held_out: str, clusters: Sequence
   return [dataset for dataset in allowed if clusters is None or dataset.cluster in clusters]
 
 
-def _on_disk(datasets: Sequence[Dataset], split: str) -> list[Dataset]:
+def _on_disk(family: registry.Family, datasets: Sequence[Dataset], split: str) -> list[Dataset]:
   """The datasets that have rows of a role on disk; a line says of each other why it has none."""
-  found, left_out = parts.on_disk([dataset.name for dataset in datasets], split)
+  found, left_out = parts.on_disk([family.task(dataset) for dataset in datasets], split)
   for line in left_out:
     print(line)
-  return [dataset for dataset in datasets if dataset.name in found]
+  return [dataset for dataset in datasets if family.task(dataset) in found]
 
 
-def stage_mixture(stage: Stage, datasets: Sequence[Dataset], max_rate: int, suffix: str = '') -> str:
+def stage_mixture(stage: Stage, family: registry.Family, datasets: Sequence[Dataset],
+                  variant: Variant = ORDINARY) -> str:
   """The name of the mixture that a stage trains on.
 
   Raises:
@@ -173,11 +176,11 @@ def stage_mixture(stage: Stage, datasets: Sequence[Dataset], max_rate: int, suff
     pattern = re.compile(stage.leave_out) if stage.leave_out is not None else None
   except re.error as error:
     raise UserError(f'runs.Stage.leave_out = {stage.leave_out!r} is not a regular expression: {error}.') from error
-  names = [dataset.name for dataset in datasets if pattern is None or not pattern.fullmatch(dataset.name)]
-  if not names or (pattern is not None and len(names) == len(datasets)):
-    raise UserError(f'runs.Stage.leave_out = {stage.leave_out!r} leaves {len(names)} of {len(datasets)} datasets: '
+  kept = [dataset for dataset in datasets if pattern is None or not pattern.fullmatch(dataset.name)]
+  if not kept or (pattern is not None and len(kept) == len(datasets)):
+    raise UserError(f'runs.Stage.leave_out = {stage.leave_out!r} leaves {len(kept)} of {len(datasets)} datasets: '
                     f'{", ".join(dataset.name for dataset in datasets)}.')
-  return registry.mixture_of([f'{name}{suffix}' for name in names], max_rate)
+  return registry.mixture_of([family.task(dataset, variant) for dataset in kept], family.max_rate)
 
 
 def _train(folder: pathlib.Path, stages: Sequence[Stage], mixtures: Sequence[str], is_contrast: bool, start: str | None,
@@ -199,11 +202,11 @@ def _start(make_model: Any, path: str | None, seed: int) -> T5:
   return make_model(nnx.Rngs(params=jax.random.key(seed)))
 
 
-def _judge(models: Mapping[str, T5], heldout: Sequence[Any], asked: Questions, weights: Mapping[str, str],
-           pairs: Mapping[str, str]) -> list[Evaluation]:
+def _judge(models: Mapping[str, T5], family: registry.Family, heldout: Sequence[Dataset], asked: Questions,
+           weights: Mapping[str, str], pairs: Mapping[str, str]) -> list[Evaluation]:
   """Asks every model in its ways, and pairs the datasets that ask the opposite."""
-  instructed = [task for dataset in heldout for task in parts.evaluation_tasks(dataset.name)]
-  bare = [f'{dataset.name}{WITHOUT}' for dataset in heldout]
+  instructed = [task for dataset in heldout for task in parts.evaluation_tasks(family.task(dataset))]
+  bare = [family.task(dataset, WITHOUT) for dataset in heldout]
   ways = {'tuned': ('tuned', instructed), 'removed': ('tuned', bare)}
   if 'contrast' in models:
     ways['contrast'] = ('contrast', bare)

@@ -85,7 +85,9 @@ def test_tasks_without_rows_are_left_out_on_request_and_each_dataset_is_told_onc
   kept, lines = parts.on_disk(['flan2021.commonsense', 'flan2021.sst2', 'flan2021.piqa.template_0'], 'train')
   assert kept == ['flan2021.copa', 'flan2021.sst2']
   assert sorted(line.split("'")[1] for line in lines) == ['hellaswag', 'piqa', 'story_cloze']
+  assert sorted(lines.values()) == [['flan2021.hellaswag'], ['flan2021.piqa', 'flan2021.piqa.template_0'],
+                                    ['flan2021.story_cloze']]
   assert all(line.startswith('left out: Dataset ') and 'is not prepared in' in line for line in lines)
-  assert parts.on_disk(['flan2021.question_classification'], 'train') == (['flan2021.question_classification'], [])
+  assert parts.on_disk(['flan2021.question_classification'], 'train') == (['flan2021.question_classification'], {})
   with pytest.raises(UserError, match="SKIP_UNAVAILABLE leaves nothing of flan2021.piqa. left out: Dataset 'piqa'"):
     parts.on_disk(['flan2021.piqa'], 'train')

@@ -106,11 +106,11 @@ def test_held_out_clusters_take_no_part_in_training():
 def test_the_first_stage_leaves_out_exactly_the_opposites():
   training = zero_shot.training_datasets(quickstart.FAMILY, 'nli')
   stage = zero_shot.Stage(1, optimizers.adamw(), leave_out=f'.*{OPPOSITE}')
-  first = registry.tasks_of(zero_shot.stage_mixture(stage, training, 1))
+  first = registry.tasks_of(zero_shot.stage_mixture(stage, quickstart.FAMILY, training))
   assert sorted(first) == sorted(d.name for d in training if not d.name.endswith(OPPOSITE))
   assert len(first) == 9 and len(training) == 16
   with pytest.raises(UserError, match='leaves 16 of 16'):
-    zero_shot.stage_mixture(zero_shot.Stage(1, optimizers.adamw(), leave_out='nothing'), training, 1)
+    zero_shot.stage_mixture(zero_shot.Stage(1, optimizers.adamw(), leave_out='nothing'), quickstart.FAMILY, training)
 
 
 def test_training_on_some_clusters_only():

@@ -1,0 +1,72 @@
+"""What a run mixes: each task with its rows, its rate and its share, and what was left out; kept in the run folder."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import seqio
+
+from flan_jax.data import registry
+from flan_jax.training import run_folder
+
+FILE = 'mixture.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+  """One task of a mixture.
+
+  Attributes:
+    task: the SeqIO task.
+    rows: how many it has in the role, before any filter.
+    rate: its weight in the mixture: rows up to the cap where the family is mixed examples-proportionally.
+    share: of the examples, from 0 to 1: its rate among the rates of all.
+  """
+
+  task: seqio.Task
+  rows: int
+  rate: float
+  share: float
+
+
+def mixed(name: str, split: str = 'train') -> list[Part]:
+  """Returns the tasks of a mixture by name, with their effective rates; a single task has the whole share.
+
+  Args:
+    name: of the task or mixture.
+    split: the rows' role; rates always go by the rows that train.
+
+  Raises:
+    UserError: where a task has no such rows.
+  """
+  provider = registry.get_mixture_or_task(name)
+  single = isinstance(provider, seqio.Task)
+  tasks = [provider] if single else sorted(provider.tasks, key=lambda task: task.name)
+  rates = [1.0 if single else provider.get_rate(task) for task in tasks]
+  return [Part(task, task.num_input_examples(split) or 0, rate, rate / sum(rates))
+          for task, rate in zip(tasks, rates, strict=True)]
+
+
+def write(folder: pathlib.Path, name: str, split: str, parts: Sequence[Part],
+          left_out: Mapping[str, Sequence[str]]) -> None:
+  """Writes mixture.json.
+
+  Args:
+    folder: the run folder.
+    name: of the mixture.
+    split: the rows' role.
+    parts: its tasks.
+    left_out: tasks that were asked for and left out, by the line that says why.
+
+  Raises:
+    UserError: where the folder cannot be written to.
+  """
+  content = {
+    'mixture': name,
+    'split': split,
+    'tasks': [{'task': part.task.name, 'rows': part.rows, 'rate': part.rate, 'share': part.share} for part in parts],
+    'left_out': [{'tasks': list(tasks), 'reason': reason.removeprefix('left out: ')}
+                 for reason, tasks in left_out.items()],
+  }
+  run_folder.write_text(folder / FILE, json.dumps(content, indent=2) + '\n')
