@@ -84,6 +84,36 @@ def test_tasks_can_be_mixed_by_naming_them(registries):
     registry.mixture_of(())
 
 
+def test_tasks_keep_the_cap_of_their_own_family_when_they_are_mixed(registries, real_tfds):
+  registry.register_family('even', [own('reviews')], max_rate=1)
+  mixture = seqio.MixtureRegistry.get(registry.mixture_of(['even.reviews', 'flan2021.copa', 'flan2021.sst2']))
+  assert [mixture.get_rate(task) for task in mixture.tasks] == [1, 350, registry.MAX_RATE]
+  capped = seqio.MixtureRegistry.get(registry.mixture_of(['even.reviews', 'flan2021.copa', 'flan2021.sst2'], 100))
+  assert [capped.get_rate(task) for task in capped.tasks] == [100, 100, 100]
+  assert capped.name != mixture.name
+
+
+def test_a_mixture_without_some_of_its_tasks_keeps_the_rates_of_the_others(registries, real_tfds):
+  rates = [('flan2021.copa', 7.0), ('flan2021.sst2', 5.0), ('flan2021.piqa', 2.0)]
+  seqio.MixtureRegistry.add('uneven', rates)
+  name = registry.reduced('uneven', ['flan2021.sst2', 'flan2021.copa'])
+  assert name.startswith('uneven.2_of_3_')
+  assert registry.reduced('uneven', ['flan2021.copa', 'flan2021.sst2']) == name
+  assert name != registry.reduced('uneven', ['flan2021.copa', 'flan2021.piqa'])
+  smaller = seqio.MixtureRegistry.get(name)
+  assert {task.name: smaller.get_rate(task) for task in smaller.tasks} == dict(rates[:2])
+
+
+def test_a_mixture_of_ones_own_takes_datasets_of_its_family_under_a_free_name(registries):
+  chosen = [dataset for dataset in flan2021.FAMILY.datasets if dataset.name in ('rte', 'cb')]
+  registry.register_mixture(flan2021.FAMILY, 'flan2021.small_nli', chosen)
+  assert registry.tasks_of('flan2021.small_nli.5shot') == ['flan2021.cb.5shot', 'flan2021.rte.5shot']
+  with pytest.raises(UserError, match="'flan2021.small_nli' cannot be registered: the name is taken"):
+    registry.register_mixture(flan2021.FAMILY, 'flan2021.small_nli', chosen)
+  with pytest.raises(UserError, match="family 'flan2021' has no dataset 'rtee'. Did you mean 'rte'"):
+    registry.register_mixture(flan2021.FAMILY, 'flan2021.other', [own('rtee')])
+
+
 def test_a_taken_name_is_refused_before_anything_is_registered(registries):
   before = set(seqio.TaskRegistry.names())
   with pytest.raises(UserError, match="'mine.twice' is what two of its"):

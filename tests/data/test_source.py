@@ -1,12 +1,14 @@
 """Real TFDS rows by role, and what is missing said in one sentence that names it."""
 
+import shlex
+
 import pytest
 import seqio
 import tensorflow_datasets as tfds
 import urllib3
 from tensorflow_datasets.core.download import downloader
 
-from flan_jax.data import source
+from flan_jax.data import prepare, source
 from flan_jax.data.source import ROW_ID, TfdsRows
 from flan_jax.data.splits import Splits, resolve
 from flan_jax.errors import UserError
@@ -65,8 +67,32 @@ def test_a_dataset_that_cannot_be_fetched_is_given_up_soon(tmp_path, monkeypatch
   assert message.startswith("Dataset 'mine': flan_jax_unreachable/1.0.0 is not prepared in ")
   assert str(tmp_path) in message
   assert 'could not fetch it (ConnectionError: ' in message
+  assert f"tfds.builder('flan_jax_unreachable:1.0.0', data_dir='{tmp_path}').download_and_prepare()" in message
   assert len(pauses) == source.RETRIES
   assert sum(pauses) < 2
+
+
+def test_the_command_that_prepares_a_dataset_is_named_and_does_what_it_says(tmp_path):
+  folder = tmp_path / 'with space'
+  builder = tfds.builder('glue/sst2:2.0.0', data_dir=str(folder))
+  said = []
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(tfds.core.DatasetBuilder, 'download_and_prepare', lambda self, **_: said.append(str(self.data_path)))
+    program, flag, code = shlex.split(prepare.command(builder))
+    exec(code, {})
+  assert (program, flag) == ('python', '-c')
+  assert said == [str(folder / 'glue' / 'sst2' / '2.0.0')]
+  assert prepare.advice(builder) == f'{prepare.command(builder)} prepares it where there is a network'
+
+
+def test_files_that_have_to_be_got_by_hand_are_said_with_their_place(tmp_path):
+  folder = tmp_path / 'tfds'
+  folder.mkdir()
+  with data_dir(folder):
+    message = _error(TfdsRows('mine', 'samsum:1.0.0', Splits()))
+  assert message.startswith("Dataset 'mine': samsum/1.0.0 is not prepared in ")
+  assert f'by hand are in {folder / "downloads" / "manual"} (TFDS: "Download https://arxiv.org/' in message
+  assert f"tfds.builder('samsum:1.0.0', data_dir='{folder}').download_and_prepare()" in message
 
 
 def test_another_data_dir_counts_from_the_moment_that_it_is_set(real_data, tmp_path):
