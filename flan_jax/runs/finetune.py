@@ -10,7 +10,7 @@ from flan_jax.data import iterator, registry
 from flan_jax.errors import UserError
 from flan_jax.models import T5Config
 from flan_jax.peft import Full, Method
-from flan_jax.runs import first_look, parts, plan
+from flan_jax.runs import first_look, mixing, parts, plan
 from flan_jax.training import loop, losses, sharding
 from flan_jax.training.checkpoints import checkpoint_folders
 from flan_jax.training.evaluators import Evaluator, LossEvaluator
@@ -126,13 +126,16 @@ def finetune(
     evaluators.append(LossEvaluator(f'training_eval/{mixture}', lambda: batches('validation', 0),
                                     period=eval_period, eval_steps=eval_steps))
   count = first_look.counter(mixture)
-  notes = [f'training on {mixture}:', *plan.training_rows(mixture, brief=True), *left_out]
-  if not checkpoint_folders(pathlib.Path(model_dir)):
-    notes += first_look.look(stream, count)
+
+  def notes() -> Iterator[str]:
+    yield from (f'training on {mixture}:', *plan.training_rows(mixture, brief=True), *left_out)
+    if not checkpoint_folders(pathlib.Path(model_dir)):
+      yield from first_look.look(stream, count)
+
   return loop.train(
     model_dir=pathlib.Path(model_dir), batches=stream, train_steps=train_steps, evaluators=evaluators,
     checkpoint_period=checkpoint_period, log_period=log_period, keep=keep, best_metric=best_metric,
-    config_text=config_text, show_progress=show_progress, count_examples=count, notes=notes,
+    config_text=config_text, show_progress=show_progress, count_examples=count, notes=notes(),
     files={mixing.FILE: mixing.text(mixture, 'train', left_out)},
     **shared,
   )  # fmt: skip

@@ -2,13 +2,11 @@
 
 import dataclasses
 import json
-import pathlib
 from collections.abc import Mapping, Sequence
 
 import seqio
 
 from flan_jax.data import registry
-from flan_jax.training import run_folder
 
 FILE = 'mixture.json'
 
@@ -48,25 +46,20 @@ def mixed(name: str, split: str = 'train') -> list[Part]:
           for task, rate in zip(tasks, rates, strict=True)]
 
 
-def write(folder: pathlib.Path, name: str, split: str, parts: Sequence[Part],
-          left_out: Mapping[str, Sequence[str]]) -> None:
-  """Writes mixture.json.
+def text(name: str, split: str, left_out: Mapping[str, Sequence[str]]) -> str:
+  """Returns the content of mixture.json.
 
   Args:
-    folder: the run folder.
     name: of the mixture.
     split: the rows' role.
-    parts: its tasks.
     left_out: tasks that were asked for and left out, by the line that says why.
-
-  Raises:
-    UserError: where the folder cannot be written to.
   """
   content = {
     'mixture': name,
     'split': split,
-    'tasks': [{'task': part.task.name, 'rows': part.rows, 'rate': part.rate, 'share': part.share} for part in parts],
+    'tasks': [{'task': part.task.name, 'rows': part.rows, 'rate': part.rate, 'share': part.share}
+              for part in mixed(name, split)],
     'left_out': [{'tasks': list(tasks), 'reason': reason.removeprefix('left out: ')}
                  for reason, tasks in left_out.items()],
   }
-  run_folder.write_text(folder / FILE, json.dumps(content, indent=2) + '\n')
+  return json.dumps(content, indent=2) + '\n'

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -118,7 +118,8 @@ def train(
     config_text: str | None = None,
     describe_provenance: faults.Describe | None = None,
     count_examples: CountExamples | None = None,
-    notes: Sequence[str] = (),
+    notes: Iterable[str] = (),
+    files: Mapping[str, str] | None = None,
     show_progress: bool = True,
 ) -> TrainResult:
   """Trains until `train_steps` updates are done, from scratch, from other weights, or from where this run stopped.
@@ -145,7 +146,8 @@ def train(
     config_text: text of config.gin, written to the run folder.
     describe_provenance: turns a batch into a list of readable origins, for error messages.
     count_examples: what happened to a batch's examples, see `example_counts`; logged, and told at the end.
-    notes: lines to show before the first step.
+    notes: lines to show before the first step, asked for when everything is checked.
+    files: more texts for the run folder, by file name.
     show_progress: False prints only messages.
 
   Returns:
@@ -163,7 +165,7 @@ def train(
     check_initial(plan, initial_checkpoint_path)  # before the run folder is made
   saver = Checkpointer(model_dir, keep=keep, best_metric=best_metric, best_mode=best_mode)
   state, start = start_or_resume(plan, saver, batches, initial_checkpoint_path)
-  run_folder.describe_run(model_dir, config=config_text, model_info=str(table))
+  run_folder.describe_run(model_dir, config=config_text, model_info=str(table), more=files)
   step_fn = make_train_step(plan.blueprint, optimizer, loss, num_microbatches)
   log = MetricsLog(model_dir, resumed_at=start)
   describe = describe_provenance or getattr(batches, 'origins', None)

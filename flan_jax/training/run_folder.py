@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Mapping
 
 from flan_jax.errors import UserError
 from flan_jax.versions import package_versions
@@ -18,16 +19,20 @@ def write_text(path: pathlib.Path, text: str) -> None:
     raise UserError(f'cannot write {path}: {error.strerror or error}') from error
 
 
-def describe_run(model_dir: str | pathlib.Path, *, config: str | None, model_info: str) -> None:
-  """Writes the three files.
+def describe_run(model_dir: str | pathlib.Path, *, config: str | None, model_info: str,
+                 more: Mapping[str, str] | None = None) -> None:
+  """Writes the three files, and others.
 
   Args:
     model_dir: the run folder.
     config: text of config.gin; None leaves that file to the caller.
     model_info: the parameter table.
+    more: texts of other files, by name.
   """
   folder = pathlib.Path(model_dir)
   if config is not None:
     write_text(folder / 'config.gin', config)
   write_text(folder / 'model-info.txt', model_info)
   write_text(folder / 'versions.json', json.dumps(package_versions(), indent=2) + '\n')
+  for name, text in (more or {}).items():
+    write_text(folder / name, text)

@@ -6,7 +6,7 @@ import pytest
 
 from flan_jax.errors import UserError
 from flan_jax.runs import mixing
-from flan_jax.training import loop
+from flan_jax.training import loop, run_folder
 from scripts import train
 from tests.data.conftest import real_tfds  # noqa: F401  a fixture
 
@@ -34,7 +34,12 @@ def tune(real_data, tmp_path):
 
 def test_a_run_leaves_out_what_is_not_there_and_writes_the_shares_of_the_rest(tune, monkeypatch):
   lines: list[str] = []
-  monkeypatch.setattr(loop, 'train', lambda notes, **_: lines.extend(notes))  # a step takes long to compile
+
+  def loop_until_the_first_step(model_dir, notes, files, **_):  # a step takes long to compile
+    lines.extend(notes)
+    run_folder.describe_run(model_dir, config=None, model_info='', more=files)
+
+  monkeypatch.setattr(loop, 'train', loop_until_the_first_step)
   code, written = tune("('flan2021.commonsense', 'flan2021.sst2')", '--gin.SKIP_UNAVAILABLE=True')
   assert code == 0
   assert [(part['task'], part['rate']) for part in written['tasks']] == [
@@ -47,6 +52,10 @@ def test_a_run_leaves_out_what_is_not_there_and_writes_the_shares_of_the_rest(tu
              for left in written['left_out'])
   assert len([line for line in lines if line.startswith('left out: Dataset ')]) == 3
   assert any(line.endswith(' 89.6 % of the examples') for line in lines)
+  (first,) = [place for place, line in enumerate(lines) if line.startswith('of the first 1,')]
+  told = dict(line.strip().split(': of ') for line in lines[first + 1:])
+  assert told.keys() == {'flan2021.copa', 'flan2021.sst2'}  # 32 tokens hold few of their prompts
+  assert all(' inputs cut' in words and 'filter' not in words for words in told.values())
 
 
 @pytest.mark.slow
