@@ -1,0 +1,94 @@
+"""The rows that the linter reads: some of a dataset's own, or none where they are not on disk. It fetches nothing."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import seqio
+import tensorflow as tf
+
+from flan_jax.data.dataset import REFERENCES, Dataset, Fields
+from flan_jax.data.preprocessors import FILTERED, extract_fields
+from flan_jax.data.source import ROW_ID
+from flan_jax.data.template import OPTIONS
+
+ROLES = ('train', 'test', 'validation')
+_OURS = frozenset({ROW_ID, FILTERED})
+_FILES_NONE = '/nonexistent'  # a data dir in which TFDS finds nothing, and declares its features all the same
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+  """Some rows of a dataset, as its declaration reads them.
+
+  Attributes:
+    split: their role.
+    block: the fields, string [rows], with `options` and `references` ragged [rows, n].
+    texts: the same in Python, without the lists.
+    options: of each row.
+    references: of each row.
+    ids: of each row.
+  """
+
+  split: str
+  block: Fields
+  texts: dict[str, list[str]]
+  options: list[list[str]]
+  references: list[list[str]]
+  ids: list[str]
+
+  def __len__(self) -> int:
+    return len(self.ids)
+
+
+def on_disk(source: seqio.DataSource) -> str | None:
+  """Returns the first role that has rows here, training before test; None where nothing is here."""
+  for role in ROLES:
+    if role in source.splits and why_missing(source, role) is None:
+      return role
+  return None
+
+
+def why_missing(source: seqio.DataSource, split: str) -> str | None:
+  """Says why a role has no rows at hand; a source that cannot tell has them."""
+  ask = getattr(source, 'why_missing', None)
+  return ask(split) if ask else None
+
+
+def read(dataset: Dataset, source: seqio.DataSource, split: str, limit: int) -> Sample | None:
+  """Reads the first rows that the dataset keeps; None where it keeps none.
+
+  Raises:
+    Exception: whatever reading raises, where the declaration does not fit the rows.
+  """
+  rows = source.get_dataset(split, shuffle=False)
+  fields = extract_fields(dataset)(rows).take(limit).ragged_batch(limit)
+  for block in fields:
+    block = {name: _ragged(value) if name in (OPTIONS, REFERENCES) else value for name, value in block.items()}
+    texts = {name: _decoded(value) for name, value in block.items()
+             if name not in (OPTIONS, REFERENCES, *_OURS) and value.dtype == tf.string}  # fmt: skip
+    options, references = ([[text.decode() for text in row] for row in block[name].to_list()]
+                           for name in (OPTIONS, REFERENCES))
+    return Sample(split, block, texts, options, references, _decoded(block[ROW_ID]))
+  return None
+
+
+def declared_fields(dataset: Dataset, source: seqio.DataSource) -> Sequence[str] | None:
+  """Returns the names that a dataset's fields have, from the features of its source alone; None where unknown."""
+  import tensorflow_datasets as tfds
+
+  if not isinstance(source, seqio.TfdsDataSource):
+    return None
+  try:
+    features = tfds.builder(dataset.source, data_dir=_FILES_NONE).info.features
+  except Exception:  # a builder of nobody's: whoever reads the rows will say so
+    return None
+  traced = tf.function(dataset.example).get_concrete_function(features.get_tensor_spec())
+  return list(traced.structured_outputs)
+
+
+def _ragged(lists: tf.Tensor | tf.RaggedTensor) -> tf.RaggedTensor:
+  return lists if isinstance(lists, tf.RaggedTensor) else tf.RaggedTensor.from_tensor(lists)
+
+
+def _decoded(texts: tf.Tensor) -> list[str]:
+  return [text.decode() for text in texts.numpy()]
