@@ -51,7 +51,7 @@ setuptools.setup(
     python_requires='>=3.11',
     packages=setuptools.find_packages(include=['flan_jax', 'flan_jax.*', 'tasks', 'tasks.*', 'gin_configs', 'scripts']),
     package_data={
-        'flan_jax': ['py.typed'],
+        'flan_jax': ['py.typed', 'inspection/*.html'],
         'gin_configs': ['**/*.gin'],
         'tasks': ['**/*.json'],
     },

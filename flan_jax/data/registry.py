@@ -301,6 +301,11 @@ def family(name: str) -> Family:
   return _FAMILIES[name]
 
 
+def families() -> tuple[Family, ...]:
+  """Returns every registered family, in order of registration."""
+  return tuple(_FAMILIES.values())
+
+
 def _nearest(name: str, names: Iterable[str]) -> str:
   """Suggests names; one that lacks its family is found as well."""
   tails = {known.partition('.')[2]: known for known in names}

@@ -19,8 +19,12 @@ from flan_jax.models import T5, Scorer, T5Config
 TASK_MODULES = ('tasks.flan2021', 'tasks.quickstart')
 
 
-def use_tasks(modules: str | Sequence[str] = TASK_MODULES) -> None:
+def use_tasks(modules: str | Sequence[str] = TASK_MODULES, flag: str = 'MIXTURE_OR_TASK_MODULE') -> None:
   """Imports the modules that register tasks.
+
+  Args:
+    modules: their names.
+    flag: what the user set them by, for the message.
 
   Raises:
     UserError: where there is no such module, or Python cannot read it.
@@ -29,7 +33,7 @@ def use_tasks(modules: str | Sequence[str] = TASK_MODULES) -> None:
     try:
       importlib.import_module(module)
     except (ImportError, SyntaxError) as error:
-      raise UserError(f'MIXTURE_OR_TASK_MODULE: cannot import {module!r} ({error}).') from error
+      raise UserError(f'{flag}: cannot import {module!r} ({error}).') from error
 
 
 def model_maker(config: T5Config, vocabulary: seqio.Vocabulary) -> Callable[[nnx.Rngs], T5]:
