@@ -18,8 +18,9 @@ test: $(VENV)/.test lint types pytest wheel  ## set up and run every check but t
 test-slow: $(VENV)/.test  ## the tests marked slow: runs that are killed, runs that are minutes long
 	$(BIN)/python -m pytest -m slow --durations=15 $(ARGS)
 
-lint: $(VENV)/.test
+lint: $(VENV)/.test  ## ruff over the code, the linter of tasks over the declarations
 	$(BIN)/ruff check .
+	$(BIN)/python -m scripts.inspect_tasks lint --rows=0
 
 types: $(VENV)/.test
 	$(BIN)/mypy

@@ -41,15 +41,15 @@ def parser() -> argparse.ArgumentParser:
   common.set_defaults(seqio_additional_cache_dirs='')
   measured = argparse.ArgumentParser(add_help=False)
   measured.add_argument('--vocabulary', metavar='FILE', help="a SentencePiece model, or 'bytes'")
-  measured.add_argument('--inputs_length', type=_positive, default=1024, metavar='N', help='tokens, EOS included (1024)')
-  measured.add_argument('--targets_length', type=_positive, default=256, metavar='N', help='tokens, EOS included (256)')
+  measured.add_argument('--inputs_length', type=_positive, default=1024, metavar='N', help='tokens, EOS too (1024)')
+  measured.add_argument('--targets_length', type=_positive, default=256, metavar='N', help='tokens, EOS too (256)')
   result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                                    allow_abbrev=False)  # fmt: skip
   commands = result.add_subparsers(dest='command', required=True, metavar='COMMAND')
 
   listing = commands.add_parser('list', parents=[common], help='what exists, with sizes where rows are here',
                                 allow_abbrev=False)  # fmt: skip
-  listing.add_argument('names', nargs='*', metavar='NAME', help='a family or mixture: its datasets; a task: its variants')
+  listing.add_argument('names', nargs='*', metavar='NAME', help='a family or mixture, or a task: its variants')
   listing.add_argument('--clusters', action='store_true', help='one line per cluster')
 
   show = commands.add_parser('show', parents=[common, measured], help='rendered examples', allow_abbrev=False)

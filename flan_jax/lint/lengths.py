@@ -47,5 +47,5 @@ def check(shares: Mapping[str, float], lengths: Lengths) -> Iterator[Fault]:
   """
   for name, share in shares.items():
     if share > lengths.most:
-      yield Fault('too-long', f'{share:.0%} of its examples have {name} of more than {lengths.limits[name]} tokens, and '
-                  f'{lengths.most:.0%} may; give --{name}_length or shorten the fields.')  # fmt: skip
+      yield Fault('too-long', f'{share:.0%} of its examples have {name} of more than {lengths.limits[name]} tokens; at '
+                  f'most {lengths.most:.0%} should: give --{name}_length, or shorten the fields.')  # fmt: skip

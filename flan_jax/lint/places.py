@@ -9,6 +9,7 @@ import re
 import sys
 import tokenize
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from flan_jax.data.dataset import Dataset
 from flan_jax.data.template import Template
@@ -41,11 +42,14 @@ class Places:
 
   def __init__(self) -> None:
     self._files: dict[int, list[str]] = {}  # of a dataset's or template's `id`: the modules whose globals hold it
+    self._declaring: list[str] = []  # the modules that know what a dataset is
     for module in list(sys.modules.values()):
       file = getattr(module, '__file__', None)
       if isinstance(file, str) and file.endswith('.py'):
         for value in _declared(module.__dict__):
           self._files.setdefault(id(value), []).append(file)
+        if any(value is Dataset or value is Template for value in list(module.__dict__.values())):
+          self._declaring.append(file)
 
   def literal(self, dataset: Dataset) -> Literal:
     """Returns where a dataset is declared.
@@ -54,19 +58,20 @@ class Places:
     around most of its templates; where there is no such call, its first template.
     """
     holders = [file for value in (dataset, *dataset.templates) for file in self._files.get(id(value), [])]
-    found = [_search(_module(file), dataset) for file in dict.fromkeys(holders)]
-    if not found:
+    found = [_search(_module(file), dataset) for file in dict.fromkeys(holders or self._declaring)]
+    if not any(any(score[:2]) for score, _ in found):
       code = getattr(getattr(dataset.fields, 'func', dataset.fields), '__code__', None)
       file = code.co_filename if code else '<unknown>'
       return Literal(file, code.co_firstlineno if code else 1, 0, (1,) * len(dataset.templates))
     return max(found, key=lambda pair: pair[0])[1]
 
 
-def _declared(namespace: dict[str, object]) -> Iterator[Dataset | Template]:
+def _declared(namespace: dict[str, Any]) -> Iterator[Dataset | Template]:
   """The datasets and templates that a module's globals hold, alone or in tuples, lists and dictionaries."""
   for value in list(namespace.values()):
-    inside = value.values() if type(value) is dict else value if type(value) in (tuple, list) else (value,)
-    yield from (item for item in list(inside) if isinstance(item, Dataset | Template))  # type: ignore[call-overload]
+    inside = list(value.values()) if type(value) is dict else value if type(value) in (tuple, list) else (value,)
+    # By type: `isinstance` asks a value for its class, and lazily imported ones import themselves to answer.
+    yield from (item for item in inside if type(item) in (Dataset, Template))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,11 +118,16 @@ def _search(module: _Module, dataset: Dataset) -> tuple[tuple[bool, int, int], L
   scored = [((_says(call, dataset.name), _count(lines, span), span[0] - span[1]), span) for span, call in spans.items()]
   unnamed = ((False, len(lines), -len(lines)), (lines[0], lines[-1]) if lines else (1, 1))
   score, span = max([entry for entry in scored if any(entry[0][:2])], default=unnamed, key=lambda entry: entry[0])
-  places = tuple(_line_of(module, template, span) for template in dataset.templates)
   declarations = [other for other in spans if _count([line for _, line in module.templates], other)]
-  allowed = {rule for line, rule in module.allowed
-             if _count([line], span) or not any(_count([line], other) for other in declarations)}  # fmt: skip
-  return score, Literal(module.file, *span, places, frozenset(allowed))
+
+  def mine(line: int) -> bool:
+    """In the declaration, or in none: templates that several datasets share stand alone."""
+    return _count([line], span) > 0 or not any(_count([line], other) for other in declarations)
+
+  places = tuple(next((line for text, line in module.templates if text == template.inputs and mine(line)), span[0])
+                 for template in dataset.templates)  # fmt: skip
+  allowed = frozenset(rule for line, rule in module.allowed if mine(line))
+  return score, Literal(module.file, *span, places, allowed)
 
 
 def _count(lines: Sequence[int], span: tuple[int, int]) -> int:
@@ -128,9 +138,3 @@ def _says(call: ast.Call, name: str) -> bool:
   """Whether a call has the dataset's name as its first argument or as `name=`."""
   values = [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg == 'name')]
   return any(isinstance(value, ast.Constant) and value.value == name for value in values)
-
-
-def _line_of(module: _Module, template: Template, literal: tuple[int, int]) -> int:
-  lines = [line for text, line in module.templates if text == template.inputs]
-  inside = [line for line in lines if literal[0] <= line <= literal[1]]
-  return next(iter([*inside, *lines]), literal[0])

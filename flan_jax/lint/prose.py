@@ -24,7 +24,7 @@ _SLIPS = (
 _PAIRS = {')': '(', ']': '[', '}': '{', '”': '“', '»': '«'}
 _SMILEYS = re.compile(r'[:;]-?[()]')
 _ENUMERATOR = re.compile(r'(?:^|.*\s)(?:\w|\d\d|[ivx]+)$', re.DOTALL)  # what stands before the bracket of "a) ..."
-_QUOTED = 'X'  # what stands for a placeholder where only the words around it matter
+_QUOTED = 'XXX'  # what stands for a placeholder where only the words around it matter
 
 
 def prose(text: str) -> str:

@@ -29,7 +29,8 @@ def _empty(dataset: Dataset, sample: Sample) -> Iterator[Fault]:
   for name, texts in sample.texts.items():
     users = [index for index, template in enumerate(dataset.templates) if name in template.fields]
     if users and not any(text.strip() for text in texts):
-      yield Fault('empty-field', f'{{{name}}} is empty in all {len(texts)} {sample.split} rows that were read.', users[0])
+      read = f'all {len(texts)} {sample.split} rows that were read'
+      yield Fault('empty-field', f'{{{name}}} is empty in {read}.', users[0])
 
 
 def _options(dataset: Dataset, sample: Sample) -> Iterator[Fault]:
@@ -55,8 +56,8 @@ def _leaks(dataset: Dataset, sample: Sample) -> Iterator[Fault]:
   """Finds fields that give the answer away.
 
   That the answer stands somewhere in a passage is no fault: it is what reading comprehension is about, and "yes" is a
-  word like others. A fault is a field that is the answer, or begins or ends with it, row after row; and one that has
-  the right option in it row after row, and the wrong ones much more rarely.
+  word like others. A fault is a field that is the answer, or begins or ends with it, row after row; and one that, where
+  the options are the same in every row, has the right one in it row after row and the wrong ones much more rarely.
   """
   for name in sample.texts:
     users = [index for index, template in enumerate(dataset.templates) if name in template.fields
@@ -79,7 +80,10 @@ def _gives_away(sample: Sample, name: str) -> str | None:
       return 'ends with the answer'
     if _share([bool(answer) and text.startswith(answer) for text, answer in pairs]) >= NEARLY_ALL:
       return 'begins with the answer'
-  right, wrong = [], []
+  if len({tuple(sorted(choices)) for choices in sample.options}) > 1:
+    return None  # options of the row's own are things that its passage speaks of, not labels
+  right: list[bool] = []
+  wrong: list[bool] = []
   for text, answer, choices in zip(texts, answers, sample.options, strict=True):
     for choice in {choice.strip().lower() for choice in choices}:
       (right if choice == answer else wrong).append(choice in text)

@@ -51,7 +51,7 @@ class Report:
     said += f'{found} finding{"" if found == 1 else "s"}' if found else 'no findings'
     notes = []
     if warnings := len(self.findings) - found:
-      notes.append(f'{warnings} warnings')
+      notes.append(f'{warnings} warning{"" if warnings == 1 else "s"}')
     if self.static_only:
       notes.append(f'{len(self.static_only)} datasets by static checks only')
     if self.allowed:

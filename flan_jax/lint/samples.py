@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import seqio
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from flan_jax.data.dataset import REFERENCES, Dataset, Fields
 from flan_jax.data.preprocessors import FILTERED, extract_fields
@@ -13,7 +14,7 @@ from flan_jax.data.template import OPTIONS
 
 ROLES = ('train', 'test', 'validation')
 _OURS = frozenset({ROW_ID, FILTERED})
-_FILES_NONE = '/nonexistent'  # a data dir in which TFDS finds nothing, and declares its features all the same
+_NO_DATA_DIR = '/nonexistent'  # there TFDS finds no rows, and declares its features all the same
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,12 +75,10 @@ def read(dataset: Dataset, source: seqio.DataSource, split: str, limit: int) -> 
 
 def declared_fields(dataset: Dataset, source: seqio.DataSource) -> Sequence[str] | None:
   """Returns the names that a dataset's fields have, from the features of its source alone; None where unknown."""
-  import tensorflow_datasets as tfds
-
   if not isinstance(source, seqio.TfdsDataSource):
     return None
   try:
-    features = tfds.builder(dataset.source, data_dir=_FILES_NONE).info.features
+    features = tfds.builder(dataset.source, data_dir=_NO_DATA_DIR).info.features
   except Exception:  # a builder of nobody's: whoever reads the rows will say so
     return None
   traced = tf.function(dataset.example).get_concrete_function(features.get_tensor_spec())
