@@ -21,7 +21,7 @@ def datasets(title: str, infos: Sequence[TaskInfo]) -> Table:
     counts = [_count(sizes[role]) if role in sizes else _NO_ROLE for role in names.ROLES]
     dataset = info.dataset
     kind = 'options' if dataset.classifies else 'free text'
-    rows.append((info.name, dataset.cluster, kind, str(dataset.source), str(len(dataset.templates)),
+    rows.append((info.name, dataset.cluster, kind, names.origin_of(info), str(len(dataset.templates)),
                  str(_inverted(dataset)), *counts))  # fmt: skip
   members = [info.dataset for info in infos]
   note = f'{totals(members)}. Rows of {sum(found)} of them are here; {NOTHING} is not known without the rows.'
@@ -59,7 +59,7 @@ def tasks(info: TaskInfo) -> Iterator[str]:
   dataset, stem = info.dataset, info.name.removesuffix(info.variant.suffix)
   found = list(variants.of_dataset(dataset))
   choices = f'{len(dataset.options)} options' if dataset.options else 'options of each row'
-  yield f'{stem}: {dataset.cluster}, {dataset.source}, {choices if dataset.classifies else "free text"}'
+  yield f'{stem}: {dataset.cluster}, {names.origin_of(info)}, {choices if dataset.classifies else "free text"}'
   yield f'  {len(found)} tasks; a name is {stem} and at most one part of each line, in this order:'
   instructed = [variant for variant in found if variant.prompting == 'instructions']
   parts = (

@@ -12,7 +12,7 @@ from flan_jax.data.few_shot import EXEMPLARS
 from flan_jax.data.pipeline import Ask
 from flan_jax.data.preprocessors import INPUTS, TARGETS, TEMPLATE, extract_fields
 from flan_jax.data.registry import TaskInfo
-from flan_jax.data.source import ROW_ID
+from flan_jax.data.roles import ROW_ID
 from flan_jax.data.vocabulary import active_vocabulary
 from flan_jax.inspection import names
 

@@ -8,6 +8,7 @@ from flan_jax.data import registry
 from flan_jax.data.dataset import Dataset
 from flan_jax.data.registry import Family, TaskInfo
 from flan_jax.errors import UserError
+from flan_jax.lint import samples
 from flan_jax.lint.samples import on_disk, why_missing
 
 ROLES = ('train', 'validation', 'test')
@@ -40,6 +41,11 @@ def _all_of(family: Family) -> list[str]:
 def source_of(info: TaskInfo) -> seqio.DataSource:
   """Returns where a task's rows come from."""
   return seqio.TaskRegistry.get(info.name).source
+
+
+def origin_of(info: TaskInfo) -> str:
+  """Returns where a task's rows come from, in words: a TFDS name or a file."""
+  return samples.origin(info.dataset, source_of(info))
 
 
 def datasets_of(infos: Iterable[TaskInfo]) -> list[tuple[Dataset, seqio.DataSource]]:

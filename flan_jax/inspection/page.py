@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flan_jax.data.registry import TaskInfo
+from flan_jax.inspection import names
 from flan_jax.inspection.examples import Example, Measured
 
 _TEMPLATE = 'page.html'
@@ -60,7 +61,7 @@ def _shelf(shelf: Shelf) -> dict[str, Any]:
   return {
     'name': shelf.info.name,
     'cluster': dataset.cluster,
-    'source': str(dataset.source),
+    'source': names.origin_of(shelf.info),
     'split': shelf.split,
     'templates': [_template(shelf, index) for index in used],
   }

@@ -89,19 +89,19 @@ def lint(
 def _faults(
   dataset: Dataset, source: seqio.DataSource, rows: int, lengths: Lengths | None, report: Report
 ) -> Iterator[Fault]:
-  split = samples.on_disk(source) if rows else None
+  split, where = samples.on_disk(source) if rows else None, samples.origin(dataset, source)
   try:
     fields: Sequence[str] | None = samples.declared_fields(dataset, source)
     yield from (faults := list(template_rules.check(dataset, fields)))
     readable = not any(fault.rule == 'unknown-field' for fault in faults)
     sample = samples.read(dataset, source, split, rows) if split and readable else None
   except Exception as error:
-    yield Fault('broken-row', f'its fields cannot be read from {dataset.source} ({_first_line(error)}).')
+    yield Fault('broken-row', f'its rows cannot be read from {where} ({_first_line(error)}).')
     return
   if split is None:
     report.static_only.append(dataset.name)
   elif sample is None and readable:
-    yield Fault('no-rows', f'`keep` refuses every {split} row of {dataset.source}.')
+    yield Fault('no-rows', f'`keep` refuses every {split} row of {where}.')
   elif sample is not None:
     report.rows += len(sample)
     yield from row_rules.check(dataset, sample)

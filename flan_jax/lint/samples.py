@@ -5,16 +5,16 @@ from collections.abc import Sequence
 
 import seqio
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
+from flan_jax.data.blocks import ragged
 from flan_jax.data.dataset import REFERENCES, Dataset, Fields
 from flan_jax.data.preprocessors import FILTERED, extract_fields
-from flan_jax.data.source import ROW_ID
+from flan_jax.data.roles import ROW_ID, RowsByRole
 from flan_jax.data.template import OPTIONS
+from flan_jax.errors import UserError
 
 ROLES = ('train', 'test', 'validation')
 _OURS = frozenset({ROW_ID, FILTERED})
-_NO_DATA_DIR = '/nonexistent'  # there TFDS finds no rows, and declares its features all the same
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +51,12 @@ def on_disk(source: seqio.DataSource) -> str | None:
 
 def why_missing(source: seqio.DataSource, split: str) -> str | None:
   """Says why a role has no rows at hand; a source that cannot tell has them."""
-  ask = getattr(source, 'why_missing', None)
-  return ask(split) if ask else None
+  return source.why_missing(split) if isinstance(source, RowsByRole) else None
+
+
+def origin(dataset: Dataset, source: seqio.DataSource) -> str:
+  """Returns where a dataset's rows come from, in words."""
+  return source.origin if isinstance(source, RowsByRole) else str(dataset.source)
 
 
 def read(dataset: Dataset, source: seqio.DataSource, split: str, limit: int) -> Sample | None:
@@ -64,7 +68,7 @@ def read(dataset: Dataset, source: seqio.DataSource, split: str, limit: int) -> 
   rows = source.get_dataset(split, shuffle=False)
   fields = extract_fields(dataset)(rows).take(limit).ragged_batch(limit)
   for block in fields:
-    block = {name: _ragged(value) if name in (OPTIONS, REFERENCES) else value for name, value in block.items()}
+    block = {name: ragged(value) if name in (OPTIONS, REFERENCES) else value for name, value in block.items()}
     texts = {name: _decoded(value) for name, value in block.items()
              if name not in (OPTIONS, REFERENCES, *_OURS) and value.dtype == tf.string}  # fmt: skip
     options, references = ([[text.decode() for text in row] for row in block[name].to_list()]
@@ -74,19 +78,14 @@ def read(dataset: Dataset, source: seqio.DataSource, split: str, limit: int) -> 
 
 
 def declared_fields(dataset: Dataset, source: seqio.DataSource) -> Sequence[str] | None:
-  """Returns the names that a dataset's fields have, from the features of its source alone; None where unknown."""
-  if not isinstance(source, seqio.TfdsDataSource):
+  """Returns the names that a dataset's fields have, from the types of a row alone; None where these are unknown."""
+  if not isinstance(source, RowsByRole):
     return None
   try:
-    features = tfds.builder(dataset.source, data_dir=_NO_DATA_DIR).info.features
-  except Exception:  # a builder of nobody's: whoever reads the rows will say so
+    spec = source.element_spec
+  except UserError:  # a builder that cannot be had here: whoever reads the rows will say so
     return None
-  traced = tf.function(dataset.example).get_concrete_function(features.get_tensor_spec())
-  return list(traced.structured_outputs)
-
-
-def _ragged(lists: tf.Tensor | tf.RaggedTensor) -> tf.RaggedTensor:
-  return lists if isinstance(lists, tf.RaggedTensor) else tf.RaggedTensor.from_tensor(lists)
+  return list(tf.function(dataset.example).get_concrete_function(spec).structured_outputs)
 
 
 def _decoded(texts: tf.Tensor) -> list[str]:

@@ -98,7 +98,7 @@ def test_linting_needs_no_module_of_ours(tmp_path, monkeypatch, untouched, capfd
     'from flan_jax.data.registry import register_family\n'
     'from flan_jax.data.template import Template\n'
     "register_family('mine', [Dataset(name='m', cluster='c', source='glue/sst2:2.0.0', fields=dict,\n"
-    "  options=('a', 'b'), templates=(Template('{sentnce}{options}'),))])\n"
+    "  options=('a', 'b'), templates=(Template('{sentnce}{options}'),))], check=False)\n"
   )
   monkeypatch.syspath_prepend(tmp_path)
   code, findings, _ = run(capfd, '--module=my_tasks', 'mine')
