@@ -55,7 +55,7 @@ def show(args: argparse.Namespace) -> int:
   examples = read(info, split, args.n, args.seed, lengths)
   for number, example in enumerate(examples):
     terminal.show(console, info, number, example)
-  console.print(f'{len(examples)} {split} examples of {info.name} ({names.origin_of(info)}). Lengths: {measured_by}, '
+  console.print(f'{len(examples)} from {split} of {info.name} ({names.origin_of(info)}). Lengths: {measured_by}, '
                 f'end of sequence included; cut at {args.inputs_length} and {args.targets_length}.', soft_wrap=True)
   return 0
 

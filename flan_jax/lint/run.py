@@ -47,13 +47,13 @@ class Report:
   def summary(self) -> str:
     """One line: '70 datasets, 700 templates, 6,400 rows: no findings'."""
     found = len(self.faults)
-    said = f'{self.datasets} datasets, {self.templates} templates, {self.rows:,} rows: '
-    said += f'{found} finding{"" if found == 1 else "s"}' if found else 'no findings'
+    read = ', '.join(map(_counted, (self.datasets, self.templates, self.rows), ('dataset', 'template', 'row')))
+    said = f'{read}: {_counted(found, "finding") if found else "no findings"}'
     notes = []
     if warnings := len(self.findings) - found:
-      notes.append(f'{warnings} warning{"" if warnings == 1 else "s"}')
+      notes.append(_counted(warnings, 'warning'))
     if self.static_only:
-      notes.append(f'{len(self.static_only)} datasets by static checks only')
+      notes.append(f'{_counted(len(self.static_only), "dataset")} by static checks only')
     if self.allowed:
       notes.append(f'{self.allowed} allowed by comments')
     return said + (f' ({"; ".join(notes)})' if notes else '')
@@ -118,6 +118,10 @@ def _placed(fault: Fault, dataset: Dataset, literal: Literal) -> Finding:
   file = literal.file if relative.startswith('..') else relative
   template = -1 if fault.template is None else fault.template
   return Finding(file, line, dataset.name, template, fault.rule, fault.message)
+
+
+def _counted(number: int, what: str) -> str:
+  return f'{number:,} {what}{"" if number == 1 else "s"}'
 
 
 def _first_line(error: Exception) -> str:

@@ -30,8 +30,8 @@ def check(dataset: Dataset, fields: Collection[str] | None = None) -> Iterator[F
   for one, other in itertools.combinations(range(len(dataset.templates)), 2):
     alike = similarity(dataset.templates[one].inputs, dataset.templates[other].inputs)
     if alike >= MAX_SIMILARITY:
-      yield Fault('near-duplicate', f'reads like template {one}: {alike:.2f} of its words are the same, and less than '
-                  f'{MAX_SIMILARITY} should be.', other)  # fmt: skip
+      yield Fault('near-duplicate', f'reads like template {one}: their likeness is {alike:.2f}, and should be less '
+                  f'than {MAX_SIMILARITY}.', other)  # fmt: skip
   inverted = len(dataset.templates) - len(dataset.answerable)
   if inverted > MAX_INVERTED:
     yield Fault('too-many-inverted', f'{inverted} templates ask for something else than the answer; at most '

@@ -58,7 +58,7 @@ def test_show_prints_examples_with_their_origin(run):
   assert re.search(r'row +flan_quickstart-test\.tfrecord-00000-of-00001__0\noptions +(yes \| no|no \| yes)\n', out)
   assert re.search(r'answer +(yes|no)\n', out)
   assert re.search(r'inputs, \d+ tokens:\nFirst word: ', out)
-  assert '2 test examples of quickstart_synonym.template_3 (flan_quickstart/synonym:1.0.0). Lengths: bytes' in out
+  assert '2 from test of quickstart_synonym.template_3 (flan_quickstart/synonym:1.0.0). Lengths: bytes' in out
 
 
 def test_show_marks_what_would_be_cut(run):

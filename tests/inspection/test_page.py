@@ -113,5 +113,5 @@ def test_a_browser_shows_the_chosen_example(untouched, tmp_path, scheme):
   shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
   assert '<title>quickstart - flan_jax</title>' in shown  # the row's script did not run
   assert '<pre id="inputs">&lt;/script&gt;&lt;script&gt;' in shown
-  assert '<span class="cut">es</span>' in shown and '>4 of 16 tokens, cut<' in shown
+  assert '<span class="cut">es</span>' in shown and '>4 tokens, limit 16, cut<' in shown
   assert '3: ' in shown and 'row__0' in shown and '<span class="placeholder">{first}</span>' in shown
