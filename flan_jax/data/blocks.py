@@ -10,6 +10,36 @@ def ragged(lists: tf.Tensor | tf.RaggedTensor) -> tf.RaggedTensor:
   return lists if isinstance(lists, tf.RaggedTensor) else tf.RaggedTensor.from_tensor(lists)
 
 
+_NOTHING = '\0\0'  # no text of a dataset; it fills lists of texts up and comes off again
+
+
+def in_blocks(rows: tf.data.Dataset, size: int) -> tf.data.Dataset:
+  """Batches rows, their lists as ragged ones: what `ragged_batch` gives, by padding, which takes no step for each row.
+
+  Args:
+    rows: scalars and lists of strings by name.
+    size: rows of a block; the last may have fewer.
+  """
+  if any(isinstance(spec, tf.RaggedTensorSpec) for spec in rows.element_spec.values()):
+    return rows.ragged_batch(size)  # rows of blocks that were taken apart
+  lists = [name for name, spec in rows.element_spec.items() if not spec.shape.is_fully_defined()]
+  fill = {name: tf.constant(_NOTHING) if name in lists else None for name in rows.element_spec}
+
+  @tf.autograph.experimental.do_not_convert
+  def bare(block: dict[str, tf.Tensor]) -> dict[str, tf.Tensor | tf.RaggedTensor]:
+    return block | {name: tf.RaggedTensor.from_tensor(block[name], padding=_NOTHING) for name in lists}
+
+  blocks = rows.padded_batch(size, padding_values=fill)
+  return blocks.map(bare) if lists else blocks
+
+
+def stackable(value: tf.Tensor) -> tf.TypeSpec:
+  """The type of a row's value, as `tf.map_fn` wants it to stack the values of many rows."""
+  if value.shape.is_fully_defined():
+    return tf.TensorSpec(value.shape, value.dtype)
+  return tf.RaggedTensorSpec(value.shape, value.dtype, ragged_rank=0)
+
+
 @tf.autograph.experimental.do_not_convert
 def _dense(row: dict[str, tf.Tensor | tf.RaggedTensor]) -> dict[str, tf.Tensor]:
   return {name: value.to_tensor() if isinstance(value, tf.RaggedTensor) else value for name, value in row.items()}

@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from flan_jax.data import provenance
 from flan_jax.data.dataset import Fields
+from flan_jax.data.extract import Preprocessor
 from flan_jax.data.preprocessors import (
   INPUTS,
   TARGETS,
   TEMPLATE,
   Lengths,
-  Preprocessor,
   Vocabularies,
   as_written,
   close,
@@ -25,6 +25,7 @@ from flan_jax.data.source import ROW_ID
 from flan_jax.data.vocabulary import encode_block
 
 POOL = 256  # training rows among which a block of questions draws
+BLOCK = 512  # questions of a block: each exemplar is rendered and tokenized once for so many
 EXEMPLARS = 'exemplars'  # of an example: the ids of the rows that are its exemplars
 
 # T5's vocabulary has no line break, so that words, not layout, must tell a question from its answer.
@@ -50,13 +51,14 @@ def ask(block: Fields, vocabularies: Vocabularies, *, rank: bool) -> Fields:
   return encode(block | {INPUTS: tf.strings.join([before, block[INPUTS], after])}, vocabularies, rank=rank)
 
 
-def prepend(shots: int, lengths: Lengths, vocabularies: Vocabularies) -> Preprocessor:
+def prepend(shots: int, lengths: Lengths, vocabularies: Vocabularies, texts: bool = True) -> Preprocessor:
   """Returns the step that gives each question of a block its exemplars.
 
   Args:
     shots: how many, where the pool has as many of the question's template and the budget holds them.
     lengths: token limits; exemplars that would not fit before the question go, from the last one on.
     vocabularies: of `inputs` and `targets`.
+    texts: whether anybody reads the prompts as texts.
 
   Returns:
     A SeqIO preprocessor of pairs (block of questions, pool of exemplars), which gives blocks.
@@ -74,15 +76,18 @@ def prepend(shots: int, lengths: Lengths, vocabularies: Vocabularies) -> Preproc
       found &= tf.cumsum(sizes, axis=1) <= room[:, tf.newaxis]
     chosen = tf.ragged.boolean_mask(drawn, found)
     exemplars = tf.gather(pool['tokens'], chosen).merge_dims(1, 2)
-    texts = tf.strings.reduce_join(tf.gather(pool['text'], chosen), axis=1)
     left_out = shots - tf.cast(chosen.row_lengths(), tf.int32)
-    return close({
-      **block,
+    block = block | {
       INPUTS: tf.concat([exemplars, block[INPUTS]], axis=1),
-      f'{INPUTS}_pretokenized': tf.strings.join([texts, block[f'{INPUTS}_pretokenized']]),
-      EXEMPLARS: tf.gather(pool[ROW_ID], chosen),
       provenance.FEATURE: provenance.leave_out(block[provenance.FEATURE], left_out),
-    }, vocabularies, lengths)  # fmt: skip
+    }
+    if texts:
+      before = tf.strings.reduce_join(tf.gather(pool['text'], chosen), axis=1)
+      block |= {
+        f'{INPUTS}_pretokenized': tf.strings.join([before, block[f'{INPUTS}_pretokenized']]),
+        EXEMPLARS: tf.gather(pool[ROW_ID], chosen),
+      }
+    return close(block, vocabularies, lengths)
 
   return step
 

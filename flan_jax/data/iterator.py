@@ -52,14 +52,14 @@ def with_provenance(lengths: Mapping[str, int]) -> dict[str, int]:
   return {name: lengths[name] for name in _LENGTHS} | {provenance.FEATURE: provenance.WIDTH * (lengths['targets'] // 2)}
 
 
-def _untuned() -> tf.data.Options:
+def options() -> tf.data.Options:
   """Options for many short steps: no autotuning, whose bookkeeping costs more than it gains, and steps fused."""
-  options = tf.data.Options()
-  options.autotune.enabled = False
-  options.experimental_optimization.map_fusion = True
-  options.threading.private_threadpool_size = max(1, len(os.sched_getaffinity(0)) // 2)  # a model trains beside it
-  options.threading.max_intra_op_parallelism = 1
-  return options
+  found = tf.data.Options()
+  found.autotune.enabled = False
+  found.experimental_optimization.map_fusion = True
+  found.threading.private_threadpool_size = max(1, len(os.sched_getaffinity(0)) // 2)  # a model trains beside it
+  found.threading.max_intra_op_parallelism = 1
+  return found
 
 
 class BatchIterator(Iterator[dict[str, np.ndarray]]):
@@ -76,7 +76,7 @@ class BatchIterator(Iterator[dict[str, np.ndarray]]):
       dataset: batches with SeqIO's feature names.
       tasks: the names of the tasks that may occur, for `origins`.
     """
-    self._iterator = iter(dataset.prefetch(4).with_options(_untuned()))
+    self._iterator = iter(dataset.prefetch(4).with_options(options()))
     self._tasks = tasks
 
   def __next__(self) -> dict[str, np.ndarray]:

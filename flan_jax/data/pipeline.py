@@ -10,6 +10,7 @@ import tensorflow as tf
 from flan_jax.data import few_shot
 from flan_jax.data.blocks import padded_rows_of, rows_of
 from flan_jax.data.dataset import REFERENCES, Dataset, Fields
+from flan_jax.data.extract import extract_fields
 from flan_jax.data.preprocessors import (
   BLOCK,
   INPUTS,
@@ -17,7 +18,6 @@ from flan_jax.data.preprocessors import (
   Lengths,
   as_written,
   assign_templates,
-  extract_fields,
   render,
   tokenize,
 )
@@ -55,22 +55,24 @@ class Ask:
     vocabularies = {name: features[name].vocabulary for name in (INPUTS, TARGETS)}
     rank = self.variant.rank
     shots = self.variant.exemplars(self.dataset)
-    blocks = self._rendered(examples)
+    training = features.keys() <= lengths.keys()
+    blocks = self.rendered(examples, few_shot.BLOCK if shots else BLOCK)
     if shots:
       solve = functools.partial(few_shot.solve, vocabularies=vocabularies)
-      pools = self._rendered(self._training_rows(), few_shot.POOL).map(as_written(solve))
+      pools = self.rendered(self._training_rows(), few_shot.POOL).map(as_written(solve))
       asked = blocks.map(as_written(functools.partial(few_shot.ask, vocabularies=vocabularies, rank=rank)))
-      blocks = few_shot.prepend(shots, lengths, vocabularies)(tf.data.Dataset.zip((asked, pools)))
+      blocks = few_shot.prepend(shots, lengths, vocabularies, texts=not training)(tf.data.Dataset.zip((asked, pools)))
     else:
       finish = functools.partial(tokenize, vocabularies=vocabularies, lengths=lengths, rank=rank)
       blocks = blocks.map(as_written(finish))
     if rank:
       blocks = blocks.map(as_written(_with_correct))
-    return padded_rows_of(blocks, features) if features.keys() <= lengths.keys() else rows_of(blocks)
+    return padded_rows_of(blocks, features) if training else rows_of(blocks)
 
-  def _rendered(self, examples: tf.data.Dataset, block: int = BLOCK) -> tf.data.Dataset:
-    assigned = assign_templates(self.dataset, self.variant)(examples)
-    return assigned.ragged_batch(block).map(render(self.dataset, self.task, self.variant))
+  def rendered(self, examples: tf.data.Dataset, block: int = BLOCK) -> tf.data.Dataset:
+    """Blocks of texts from the declared fields of rows."""
+    assigned = assign_templates(self.dataset, self.variant, examples, block)
+    return assigned.map(render(self.dataset, self.task, self.variant))
 
   def _training_rows(self) -> tf.data.Dataset:
     rows = self.source.get_dataset('train', shuffle=False)

@@ -1,21 +1,21 @@
-"""The steps between a source's rows and tokenized examples, as SeqIO preprocessors.
+"""The steps between declared fields and tokenized examples, over blocks of rows.
 
-A declaration's `fields` sees one row at a time. What follows is the same few operations for every row, and runs on
-blocks of rows: a step of tf.data costs more to start than to render and tokenize a sentence.
+They are the same few operations for every row, and a step of tf.data costs more to start than to render and tokenize a
+sentence.
 """
 
-import functools
 from collections.abc import Callable, Mapping
 
 import seqio
 import tensorflow as tf
 
 from flan_jax.data import provenance
-from flan_jax.data.blocks import ragged
-from flan_jax.data.check import explained
-from flan_jax.data.dataset import REFERENCES, Dataset, Fields, Row, text_fields
+from flan_jax.data.blocks import in_blocks, ragged
+from flan_jax.data.dataset import REFERENCES, Dataset, Fields, text_fields
+from flan_jax.data.extract import FILTERED
 from flan_jax.data.official import drop_incomplete
 from flan_jax.data.options import RANDOM, STYLES, labels_of
+from flan_jax.data.seeds import seeds_of_rows
 from flan_jax.data.source import ROW_ID
 from flan_jax.data.template import ANSWER, OPTIONS, STYLE, Template, label_of_answer
 from flan_jax.data.template_table import render_each
@@ -23,11 +23,9 @@ from flan_jax.data.variants import Variant
 from flan_jax.data.vocabulary import encode_block
 
 BLOCK = 128  # rows that are rendered and tokenized together
-FILTERED = 'filtered'  # of an example: how many rows `keep` refused between the example before it and this one
 TEMPLATE = 'template'
 INPUTS, TARGETS = 'inputs', 'targets'
 
-Preprocessor = Callable[[tf.data.Dataset], tf.data.Dataset]
 Lengths = Mapping[str, int]
 Vocabularies = Mapping[str, seqio.Vocabulary]
 
@@ -35,66 +33,60 @@ Vocabularies = Mapping[str, seqio.Vocabulary]
 as_written = tf.autograph.experimental.do_not_convert
 
 
-def extract_fields(dataset: Dataset) -> Preprocessor:
-  """Returns the step from a source's rows to the declared fields, rows that `keep` refuses left out and counted."""
+def assign_templates(dataset: Dataset, variant: Variant, examples: tf.data.Dataset, rows: int) -> tf.data.Dataset:
+  """Puts examples in blocks, and gives each its template: drawn by seed anew in every epoch, or in turn.
 
-  def step(rows: tf.data.Dataset) -> tf.data.Dataset:
-    with explained(dataset, rows.element_spec):
-      if dataset.keep is not None:
-        rows = _kept(rows, dataset.keep)
-      examples = rows.map(functools.partial(_example, dataset), num_parallel_calls=tf.data.AUTOTUNE)
-    for template in dataset.templates:
-      template.check(frozenset(examples.element_spec), f'Dataset {dataset.name!r}')
-    return examples
+  Args:
+    dataset: the declaration.
+    variant: says which templates, and how.
+    examples: the declared fields of rows.
+    rows: of a block.
 
-  return step
-
-
-def _kept(rows: tf.data.Dataset, keep: Callable[[Row], tf.Tensor]) -> tf.data.Dataset:
-  """Leaves out rows; each that stays says how many went just before it."""
-
-  @as_written
-  def judge(gone: tf.Tensor, row: Row) -> tuple[tf.Tensor, tuple[Row, tf.Tensor]]:
-    kept = keep(row)
-    return tf.where(kept, 0, gone + 1), ({**row, FILTERED: gone}, kept)
-
-  return rows.scan(tf.constant(0), judge).filter(as_written(lambda _, kept: kept)).map(as_written(lambda row, _: row))
-
-
-def _example(dataset: Dataset, row: Row) -> Fields:
-  filtered = tf.cast(row[FILTERED], tf.int32) if FILTERED in row else tf.constant(0)
-  return dataset.example(row) | {ROW_ID: row[ROW_ID], FILTERED: filtered}
-
-
-def assign_templates(dataset: Dataset, variant: Variant) -> Preprocessor:
-  """Returns the step that gives each example its template: drawn by seed anew in every epoch, or in turn."""
+  Returns:
+    Blocks with `template`, and `option_style` where some template has a random one.
+  """
   templates = variant.indices(dataset)
+  if variant.choice == 'round_robin':
+    return _in_turn(drop_incomplete(examples, len(templates)) if dataset.whole_rounds else examples, templates, rows)
   styled = any(dataset.templates[index].option_style == RANDOM for index in templates)
+  if variant.prompting == 'instructions' and (len(templates) > 1 or styled):
+    return _drawn(examples, templates, rows, styled)
 
-  @seqio.map_over_dataset(num_seeds=1, num_parallel_calls=None)
   @as_written
-  def draw(fields: Fields, seed: tf.Tensor) -> Fields:
-    drawn = tf.random.stateless_uniform([], seed, 0, len(templates), tf.int32)
-    if styled:
-      other = tf.random.experimental.stateless_fold_in(seed, 1)
-      fields = fields | {STYLE: tf.random.stateless_uniform([], other, 0, len(STYLES), tf.int32)}
-    return fields | {TEMPLATE: tf.gather(tf.constant(templates, tf.int32), drawn)}
-
-  def in_turn(examples: tf.data.Dataset) -> tf.data.Dataset:
-    @as_written
-    def turn(place: tf.Tensor, fields: Fields) -> Fields:
-      return fields | {TEMPLATE: tf.gather(tf.constant(templates, tf.int32), place % len(templates))}
-
-    rounds = drop_incomplete(examples, len(templates)) if dataset.whole_rounds else examples
-    return rounds.enumerate().map(turn)
-
-  def fixed(examples: tf.data.Dataset) -> tf.data.Dataset:
+  def fixed(block: Fields) -> Fields:
     index = templates[0] if variant.prompting == 'instructions' else provenance.NO_TEMPLATE
-    return examples.map(as_written(lambda fields: fields | {TEMPLATE: tf.constant(index, tf.int32)}))
+    return block | {TEMPLATE: tf.fill(tf.shape(block[ANSWER]), index)}
 
-  if variant.prompting != 'instructions' or (len(templates) == 1 and not styled):
-    return fixed
-  return in_turn if variant.choice == 'round_robin' else draw
+  return in_blocks(examples, rows).map(fixed)
+
+
+def _in_turn(examples: tf.data.Dataset, templates: tuple[int, ...], rows: int) -> tf.data.Dataset:
+  @as_written
+  def turn(number: tf.Tensor, block: Fields) -> Fields:
+    place = number * rows + tf.range(tf.size(block[ANSWER], tf.int64))
+    return block | {TEMPLATE: tf.gather(tf.constant(templates, tf.int32), place % len(templates))}
+
+  return in_blocks(examples, rows).enumerate().map(turn)
+
+
+def _drawn(examples: tf.data.Dataset, templates: tuple[int, ...], rows: int, styled: bool) -> tf.data.Dataset:
+  """Each example has a seed of its own, so that what it draws does not depend on the size of a block."""
+
+  def draw(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    place = tf.random.stateless_uniform([], seed, 0, len(templates), tf.int32)
+    if not styled:
+      return place, tf.constant(0)
+    other = tf.random.experimental.stateless_fold_in(seed, 1)
+    return place, tf.random.stateless_uniform([], other, 0, len(STYLES), tf.int32)
+
+  @as_written
+  def drawn(block: Fields, pairs: tuple[tf.Tensor, tf.Tensor]) -> Fields:
+    seeds = tf.stack(pairs, axis=1)[: tf.size(block[ANSWER])]  # the last block may be short
+    places, styles = tf.map_fn(draw, seeds, fn_output_signature=(tf.int32, tf.int32), parallel_iterations=1)
+    block = block | {TEMPLATE: tf.gather(tf.constant(templates, tf.int32), places)}
+    return block | {STYLE: styles} if styled else block
+
+  return tf.data.Dataset.zip((in_blocks(examples, rows), seeds_of_rows().batch(rows))).map(drawn)
 
 
 def render(dataset: Dataset, task: str, variant: Variant) -> Callable[[Fields], Fields]:
@@ -121,7 +113,8 @@ def render(dataset: Dataset, task: str, variant: Variant) -> Callable[[Fields], 
       values = [fields[name] for name in text_fields(fields) if name not in (ROW_ID, FILTERED, TEMPLATE, STYLE)]
       inputs = tf.strings.join([dataset.name, *values] if variant.prompting == 'dataset_name' else values, '\n')
       targets = fields[ANSWER]
-    record = provenance.encode(task, index, fields[ROW_ID], fields[FILTERED])
+    filtered = tf.cast(fields[FILTERED], tf.int32)  # int64 from a cache
+    record = provenance.encode(task, index, fields[ROW_ID], filtered)
     return {**fields, INPUTS: inputs, TARGETS: targets, provenance.FEATURE: record}
 
   return block

@@ -1,11 +1,14 @@
-"""The rows of a prepared TFDS dataset as a stream, in TFDS's own order, with one step of Python-made graph a row.
+"""The rows of a prepared TFDS dataset as a stream, in TFDS's own order.
 
 `tfds.DatasetBuilder.as_dataset` takes three parallel steps for each row: to name it, to parse it, to decode it. For
-rows of a sentence or two, starting the steps is most of the work; here one does it all.
+rows of a sentence or two, starting the steps is most of the work; here one does it all, and who knows of blocks can
+have the records as they are.
 """
 
+import dataclasses
 import os
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import seqio
@@ -13,6 +16,33 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from flan_jax.data.roles import ROW_ID
+
+Record = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # the file's name, the number in it, the serialized row
+
+
+@dataclasses.dataclass(frozen=True)
+class Undecoded:
+  """The records behind a stream of rows, for steps that would rather decode many at once.
+
+  Attributes:
+    records: the stream, not decoded.
+    decode: from a record to a row.
+  """
+
+  records: tf.data.Dataset
+  decode: Callable[[Record], dict[str, tf.Tensor]]
+
+  @staticmethod
+  def of(rows: tf.data.Dataset) -> 'Undecoded | None':
+    """What is behind rows as `read` returned them; None where anything was done to them since."""
+    return getattr(rows, '_undecoded', None)
+
+  def decoded(self) -> tf.data.Dataset:
+    """The rows, which remember what is behind them."""
+    rows = self.records.map(lambda *record: self.decode(record))
+    rows._undecoded = self
+    return rows
+
 
 CYCLE, STRETCH = 16, 16  # files that are read in turn, and rows that each gives at its turn: TFDS's defaults
 
@@ -53,12 +83,12 @@ def read(
                               block_length=STRETCH)  # fmt: skip
   features = builder.info.features
 
-  @tf.autograph.experimental.do_not_convert
-  def decode(name: tf.Tensor, number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
+  def decode(record: Record) -> dict[str, tf.Tensor]:
+    name, number, serialized = record
     row_id = tf.strings.join([name, tf.strings.as_string(number)], separator='__')
-    return features.deserialize_example(record) | {ROW_ID: row_id}
+    return features.deserialize_example(serialized) | {ROW_ID: row_id}
 
-  return records.map(decode)
+  return Undecoded(records, decode).decoded()
 
 
 @tf.autograph.experimental.do_not_convert

@@ -10,9 +10,10 @@ from typing import Any
 import seqio
 import tensorflow as tf
 
-from flan_jax.data import preprocessors, provenance, variants
+from flan_jax.data import provenance, variants
 from flan_jax.data.check import check_family
 from flan_jax.data.dataset import Dataset
+from flan_jax.data.extract import extract_fields
 from flan_jax.data.pipeline import IS_CORRECT, Ask
 from flan_jax.data.source import rows_of
 from flan_jax.data.variants import ORDINARY, Variant
@@ -199,7 +200,7 @@ def _refuse_taken(family: str, names: Sequence[str]) -> None:
 
 def _register_tasks(family: Family, dataset: Dataset, shuffle_buffer_size: int) -> None:
   source = rows_of(dataset)
-  fields, placeholder = preprocessors.extract_fields(dataset), seqio.CacheDatasetPlaceholder()
+  fields, placeholder = extract_fields(dataset), seqio.CacheDatasetPlaceholder()
   for variant in variants.of_dataset(dataset):
     info = TaskInfo(family.task(dataset, variant), family.name, dataset, variant)
     seqio.TaskRegistry.add(

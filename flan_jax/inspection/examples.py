@@ -8,9 +8,10 @@ import seqio
 import tensorflow as tf
 
 from flan_jax.data import provenance
+from flan_jax.data.extract import extract_fields
 from flan_jax.data.few_shot import EXEMPLARS
 from flan_jax.data.pipeline import Ask
-from flan_jax.data.preprocessors import INPUTS, TARGETS, TEMPLATE, extract_fields
+from flan_jax.data.preprocessors import INPUTS, TARGETS, TEMPLATE
 from flan_jax.data.registry import TaskInfo
 from flan_jax.data.roles import ROW_ID
 from flan_jax.data.vocabulary import active_vocabulary

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from flan_jax.data.blocks import ragged
 from flan_jax.data.dataset import REFERENCES, Dataset, Fields
-from flan_jax.data.preprocessors import FILTERED, extract_fields
+from flan_jax.data.extract import FILTERED, extract_fields
 from flan_jax.data.roles import ROW_ID, RowsByRole
 from flan_jax.data.template import OPTIONS
 from flan_jax.errors import UserError

@@ -6,9 +6,10 @@ import pytest
 import seqio
 import tensorflow as tf
 
-from flan_jax.data import check, preprocessors, registry
+from flan_jax.data import check, registry
 from flan_jax.data.check import check_declaration, check_fields
 from flan_jax.data.dataset import Dataset
+from flan_jax.data.extract import extract_fields
 from flan_jax.data.files import Jsonl, Rows
 from flan_jax.data.own_rows import OwnRows
 from flan_jax.data.source import TfdsRows, rows_of
@@ -137,7 +138,7 @@ def test_a_builder_that_cannot_be_had_leaves_the_check_to_the_first_use(tmp_path
     check_declaration(dataclasses.replace(wrong, source='nobody_knows_it:1.0.0'))
     spec = TfdsRows('mine', 'glue/sst2:2.0.0', wrong.splits).element_spec
   empty = tf.data.Dataset.from_generator(lambda: iter(()), output_signature=spec)
-  for found in (lambda dataset: preprocessors.extract_fields(dataset)(empty), lambda d: check_fields(d, spec)):
+  for found in (lambda dataset: extract_fields(dataset)(empty), lambda d: check_fields(d, spec)):
     assert _error(wrong, found) == "a row has no field 'sentense'; it has sentence, label, idx."
 
 

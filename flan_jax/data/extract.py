@@ -1,0 +1,88 @@
+"""The first step of every task: a source's rows become the declared fields, rows that `keep` refuses left out.
+
+`fields` and `keep` see one row. A step of tf.data for each row costs several times what most of them compute, so that
+records as TFDS stores them are decoded and looked at inside one step for a whole block, one after the other.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from flan_jax.data import blocks
+from flan_jax.data.check import explained
+from flan_jax.data.dataset import Dataset, Fields, Row
+from flan_jax.data.records import Undecoded
+from flan_jax.data.roles import ROW_ID
+
+BLOCK = 128  # records that are decoded together
+FILTERED = 'filtered'  # of an example: how many rows `keep` refused between the example before it and this one
+
+_KEPT = 'kept?'  # no field is called so
+
+Preprocessor = Callable[[tf.data.Dataset], tf.data.Dataset]
+
+
+def extract_fields(dataset: Dataset) -> Preprocessor:
+  """Returns the step from a source's rows to the declared fields, `tfds_id`, and how many rows were left out before."""
+
+  def step(rows: tf.data.Dataset) -> tf.data.Dataset:
+    with explained(dataset, rows.element_spec):
+      undecoded = Undecoded.of(rows)
+      examples = _by_row(dataset, rows) if undecoded is None else _by_block(dataset, undecoded)
+    for template in dataset.templates:
+      template.check(frozenset(examples.element_spec), f'Dataset {dataset.name!r}')
+    return examples
+
+  return step
+
+
+def _example(dataset: Dataset, row: Row) -> Fields:
+  return dataset.example(row) | {ROW_ID: row[ROW_ID]}
+
+
+def _by_row(dataset: Dataset, rows: tf.data.Dataset) -> tf.data.Dataset:
+  """Extracts from rows that are decoded."""
+  if dataset.keep is None:
+    return rows.map(lambda row: _example(dataset, row) | {FILTERED: tf.constant(0)})
+  keep = dataset.keep
+
+  def judge(gone: tf.Tensor, row: Row) -> tuple[tf.Tensor, tuple[Row, tf.Tensor, tf.Tensor]]:
+    kept = keep(row)
+    return tf.where(kept, 0, gone + 1), (row, gone, kept)
+
+  judged = rows.scan(tf.constant(0), judge).filter(lambda _, __, kept: kept)
+  return judged.map(lambda row, gone, _: _example(dataset, row) | {FILTERED: gone})
+
+
+def _by_block(dataset: Dataset, undecoded: Undecoded) -> tf.data.Dataset:
+  """Extracts from records, a block in one step."""
+
+  @functools.partial(tf.function, input_signature=[undecoded.records.element_spec])
+  def extract(record: Any) -> Fields:
+    row = undecoded.decode(record)
+    kept = tf.constant(True) if dataset.keep is None else tf.reshape(dataset.keep(row), [])
+    return _example(dataset, row) | {_KEPT: kept}
+
+  traced = extract.get_concrete_function()
+  spec = {name: blocks.stackable(value) for name, value in traced.structured_outputs.items()}
+
+  @tf.autograph.experimental.do_not_convert
+  def block(*records: tf.Tensor) -> Fields:
+    return tf.map_fn(lambda record: traced(record), records, fn_output_signature=spec, parallel_iterations=1)
+
+  extracted = undecoded.records.batch(BLOCK).map(block).scan(tf.constant(0), _without_refused)
+  return blocks.rows_of(extracted)
+
+
+@tf.autograph.experimental.do_not_convert
+def _without_refused(gone: tf.Tensor, block: Fields) -> tuple[tf.Tensor, Fields]:
+  """Leaves rows out of a block; each that stays says how many went just before it, those of blocks before included."""
+  kept = block.pop(_KEPT)
+  refused = tf.cumsum(tf.cast(~kept, tf.int32)) + gone  # up to each row
+  before = tf.boolean_mask(refused, kept)
+  stays = {name: tf.ragged.boolean_mask(values, kept) for name, values in block.items()}
+  stays[FILTERED] = before - tf.concat([[0], before], axis=0)[:-1]
+  total = tf.concat([[gone], refused], axis=0)[-1]
+  return total - tf.concat([[0], before], axis=0)[-1], stays
