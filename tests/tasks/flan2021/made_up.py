@@ -23,18 +23,24 @@ LEGAL: Mapping[str, Mapping[str, Any]] = {
 def rows(name: str, source: str, count: int) -> tf.data.Dataset:
   """Returns so many rows of a TFDS dataset, as its own reader would give them."""
   features = tfds.builder(source, data_dir='/nonexistent').info.features
-  draw = random.Random(name)
-  drawn = [_value(features, '', draw, LEGAL.get(name, {})) for _ in range(count)]
+  drawn = values(name, features, count)
   serialized = [features.serialize_example(features.encode_example(row)) for row in drawn]
   return tf.data.Dataset.from_tensor_slices(serialized).map(features.deserialize_example)
 
 
-def _value(feature: Any, name: str, draw: random.Random, legal: Mapping[str, Any]) -> Any:
+def values(name: str, features: Any, count: int, longest: int = 6) -> list[Any]:
+  """Returns so many rows as a TFDS builder would generate them; texts have up to so many words."""
+  draw = random.Random(name)
+  return [_value(features, '', draw, LEGAL.get(name, {}), longest) for _ in range(count)]
+
+
+def _value(feature: Any, name: str, draw: random.Random, legal: Mapping[str, Any], longest: int) -> Any:
   if isinstance(feature, tfds.features.FeaturesDict):  # a translation is one of these, by language
-    return {key: _value(inner, key, draw, legal) for key, inner in feature.items()}
+    return {key: _value(inner, key, draw, legal, longest) for key, inner in feature.items()}
   if isinstance(feature, tfds.features.Sequence):
-    count = legal.get(name, draw.randint(2, 4))
-    return [_value(feature.feature, f'{name}[]', draw, legal) for _ in range(count)]
+    fixed = feature.get_tensor_info().shape[0] if not isinstance(feature.feature, tfds.features.FeaturesDict) else None
+    count = legal.get(name, fixed or draw.randint(2, 4))
+    return [_value(feature.feature, f'{name}[]', draw, legal, longest) for _ in range(count)]
   if name in legal:
     return draw.choice(legal[name])
   if isinstance(feature, tfds.features.ClassLabel):
@@ -44,4 +50,4 @@ def _value(feature: Any, name: str, draw: random.Random, legal: Mapping[str, Any
     return draw.randrange(2)
   if kind == 'f':
     return round(5.0 * draw.random(), 1)
-  return ' '.join(draw.choices(WORDS, k=draw.randint(2, 6))).capitalize() + '.'
+  return ' '.join(draw.choices(WORDS, k=draw.randint(2, longest))).capitalize() + '.'
