@@ -80,7 +80,10 @@ class BatchIterator(Iterator[dict[str, np.ndarray]]):
     self._tasks = tasks
 
   def __next__(self) -> dict[str, np.ndarray]:
-    return {name: tensor.numpy() for name, tensor in next(self._iterator).items()}
+    try:
+      return {name: tensor.numpy() for name, tensor in next(self._iterator).items()}
+    except StopIteration:
+      raise UserError(_why_it_ended(self._tasks)) from None
 
   def origins(self, batch: Mapping[str, np.ndarray]) -> list[provenance.Provenance]:
     """Says where each example of a batch came from."""
@@ -102,6 +105,15 @@ class BatchIterator(Iterator[dict[str, np.ndarray]]):
       with tarfile.open(fileobj=io.BytesIO(state)) as archive:
         archive.extractall(folder, filter='data')
       tf.train.Checkpoint(iterator=self._iterator).read(f'{folder}/position').assert_consumed()
+
+
+def _why_it_ended(tasks: list[str]) -> str:
+  """Names the datasets whose filter keeps no row: rows that are repeated for ever end only where there are none."""
+  empty = [task for task in tasks if registry.task_info(task).dataset.keep is not None
+           and not list(registry.get_mixture_or_task(task).get_dataset(shuffle=False, try_in_mem_cache=False).take(1))]
+  if empty:
+    return f'The filter (keep) of {", ".join(empty)} refuses every row that is there: leave the dataset out, or mend it.'
+  return f'There are no rows to read from {", ".join(tasks)}.'
 
 
 def batches(

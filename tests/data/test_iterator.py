@@ -5,8 +5,11 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from flan_jax.data import iterator, provenance, registry
+from flan_jax.data.dataset import Dataset
+from flan_jax.data.template import Template
 from flan_jax.errors import UserError
 
 LENGTHS = {'inputs': 96, 'targets': 16}
@@ -122,3 +125,12 @@ def test_what_does_not_fit_is_cut_and_counted(real_tfds):
 def test_lengths_that_cannot_be_are_named(real_tfds, lengths):
   with pytest.raises(UserError, match='TASK_FEATURE_LENGTHS needs a length'):
     iterator.batches('flan2021.trec', lengths, 4)
+
+
+def test_a_filter_that_refuses_every_row_is_named(registries, real_tfds):
+  made = [Dataset(name=name, cluster='any', source='trec:1.0.0', keep=keep, templates=(Template('{text}'),),
+                  fields=lambda row: {'text': row['text'], 'answer': row['text']})
+          for name, keep in (('all', None), ('none', lambda row: tf.strings.length(row['text']) < 0))]  # fmt: skip
+  registry.register_family('mine', made)
+  with pytest.raises(UserError, match=r'The filter \(keep\) of mine.none refuses every row'):
+    list(iterator.batches('mine', LENGTHS, 4))

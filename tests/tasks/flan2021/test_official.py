@@ -122,6 +122,7 @@ def _expected(name, rows) -> list[list[list[str]]]:
   ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', REAL)
 def test_faithful_examples_are_the_official_ones_on_real_rows(name, real_data):
   dataset = FAITHFUL[name]
