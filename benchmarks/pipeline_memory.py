@@ -70,7 +70,8 @@ def read(folder: str, vocabulary_file: str, batches: int) -> dict[str, float]:
   for _ in range(batches):
     examples += sum(count.examples for count in provenance.count(next(stream)[provenance.FEATURE]).values())
   return {
-    'datasets': len(tasks), 'before_mb': before / 1024, 'peak_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    'datasets': len(tasks), 'before_mb': before / 1024,
+    'peak_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     'first_batch_s': until_first, 'examples': examples, 'examples_per_cpu_s': examples / (time.process_time() - cpu),
     'position_mb': len(stream.get_state()) / 2**20,
   }  # fmt: skip
@@ -93,8 +94,8 @@ def main() -> None:
     command = [sys.executable, __file__, '--read', folder, '--vocabulary', arguments.vocabulary,
                f'--batches={arguments.batches}']  # fmt: skip
     found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
-  print(f'{found["datasets"]} datasets of {builders} TFDS builders, at least {arguments.rows:,} made-up rows each, texts of 2 to '
-        f'{arguments.longest} words')
+  print(f'{found["datasets"]} datasets of {builders} TFDS builders, at least {arguments.rows:,} made-up rows each, '
+        f'texts of 2 to {arguments.longest} words')
   print(f'peak memory {found["peak_mb"]:,.0f} MB, of which {found["before_mb"]:,.0f} MB before the first row')
   print(f'first batch after {found["first_batch_s"]:.0f} s; {found["examples"]:,} examples, '
         f'{found["examples_per_cpu_s"]:,.0f} per CPU-second; a saved position takes {found["position_mb"]:.0f} MB')

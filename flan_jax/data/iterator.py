@@ -112,7 +112,7 @@ def _why_it_ended(tasks: list[str]) -> str:
   empty = [task for task in tasks if registry.task_info(task).dataset.keep is not None
            and not list(registry.get_mixture_or_task(task).get_dataset(shuffle=False, try_in_mem_cache=False).take(1))]
   if empty:
-    return f'The filter (keep) of {", ".join(empty)} refuses every row that is there: leave the dataset out, or mend it.'
+    return f'The filter (keep) of {", ".join(empty)} refuses every row: leave the dataset out, or mend the filter.'
   return f'There are no rows to read from {", ".join(tasks)}.'
 
 

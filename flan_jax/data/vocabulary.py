@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import seqio
 import tensorflow as tf
@@ -86,10 +87,23 @@ def encode_block(vocabulary: seqio.Vocabulary, texts: tf.Tensor | tf.RaggedTenso
   chosen = active_vocabulary() if isinstance(vocabulary, ActiveVocabulary) else vocabulary
   if type(chosen) is seqio.ByteVocabulary:  # reads one text at a time, but a text of one byte is a byte
     return tf.ragged.map_flat_values(lambda byte: chosen.encode_tf(byte)[:, 0], tf.strings.bytes_split(texts))
-  if isinstance(chosen, seqio.SentencePieceVocabulary | WordVocabulary):
-    return tf.cast(chosen.encode_tf(texts), tf.int32)
+  if isinstance(chosen, seqio.SentencePieceVocabulary):
+    return tf.cast(_tokenizer(chosen).tokenize(texts), tf.int32)
+  if isinstance(chosen, WordVocabulary):
+    return chosen.encode_tf(texts)
   spec = tf.RaggedTensorSpec([None], tf.int32, ragged_rank=0)
   return tf.map_fn(lambda text: tf.cast(chosen.encode_tf(text), tf.int32), texts, fn_output_signature=spec)
+
+
+_TOKENIZERS: dict[int, tuple[seqio.SentencePieceVocabulary, Any]] = {}  # by identity: vocabularies have no hash
+
+
+def _tokenizer(vocabulary: seqio.SentencePieceVocabulary) -> Any:
+  """The vocabulary's TensorFlow tokenizer, one for all graphs: SeqIO makes a new one, model and all, at each call."""
+  if id(vocabulary) not in _TOKENIZERS:
+    with tf.init_scope():
+      _TOKENIZERS[id(vocabulary)] = (vocabulary, vocabulary.tf_tokenizer)
+  return _TOKENIZERS[id(vocabulary)][1]
 
 
 _PUNCTUATION = r'([^\w\s])'
