@@ -4,22 +4,18 @@
 records as TFDS stores them are decoded and looked at inside one step for a whole block, one after the other.
 """
 
-import functools
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
 from flan_jax.data import blocks
 from flan_jax.data.check import explained
 from flan_jax.data.dataset import Dataset, Fields, Row
-from flan_jax.data.records import Undecoded
+from flan_jax.data.records import Record, Undecoded
 from flan_jax.data.roles import ROW_ID
 
 BLOCK = 128  # records that are decoded together
 FILTERED = 'filtered'  # of an example: how many rows `keep` refused between the example before it and this one
-
-_KEPT = 'kept?'  # no field is called so
 
 Preprocessor = Callable[[tf.data.Dataset], tf.data.Dataset]
 
@@ -57,32 +53,40 @@ def _by_row(dataset: Dataset, rows: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def _by_block(dataset: Dataset, undecoded: Undecoded) -> tf.data.Dataset:
-  """Extracts from records, a block in one step."""
-
-  @functools.partial(tf.function, input_signature=[undecoded.records.element_spec])
-  def extract(record: Any) -> Fields:
-    row = undecoded.decode(record)
-    kept = tf.constant(True) if dataset.keep is None else tf.reshape(dataset.keep(row), [])
-    return _example(dataset, row) | {_KEPT: kept}
-
-  traced = extract.get_concrete_function()
+  """Extracts from records, a block in one step; `fields` sees only rows that `keep` lets through."""
+  traced = tf.function(lambda record: _example(dataset, undecoded.decode(record)))
+  traced = traced.get_concrete_function(undecoded.records.element_spec)
   spec = {name: blocks.stackable(value) for name, value in traced.structured_outputs.items()}
+  keep = None if dataset.keep is None else _traced_keep(dataset.keep, undecoded)
 
   @tf.autograph.experimental.do_not_convert
-  def block(*records: tf.Tensor) -> Fields:
-    return tf.map_fn(lambda record: traced(record), records, fn_output_signature=spec, parallel_iterations=1)
+  def block(gone: tf.Tensor, records: Record) -> tuple[tf.Tensor, Fields]:
+    filtered = tf.zeros(tf.shape(records[0]), tf.int32)
+    if keep is not None:
+      gone, records, filtered = _without_refused(gone, records, keep)
+    fields = tf.map_fn(lambda record: traced(record), records, fn_output_signature=spec, parallel_iterations=1)
+    return gone, fields | {FILTERED: filtered}
 
-  extracted = undecoded.records.batch(BLOCK).map(block).scan(tf.constant(0), _without_refused)
-  return blocks.rows_of(extracted)
+  return blocks.rows_of(undecoded.records.batch(BLOCK).scan(tf.constant(0), block))
 
 
-@tf.autograph.experimental.do_not_convert
-def _without_refused(gone: tf.Tensor, block: Fields) -> tuple[tf.Tensor, Fields]:
-  """Leaves rows out of a block; each that stays says how many went just before it, those of blocks before included."""
-  kept = block.pop(_KEPT)
-  refused = tf.cumsum(tf.cast(~kept, tf.int32)) + gone  # up to each row
+def _traced_keep(keep: Callable[[Row], tf.Tensor], undecoded: Undecoded) -> Callable[[Record], tf.Tensor]:
+  judge = tf.function(lambda record: tf.reshape(keep(undecoded.decode(record)), []))
+  return judge.get_concrete_function(undecoded.records.element_spec)
+
+
+def _without_refused(
+  gone: tf.Tensor, records: Record, keep: Callable[[Record], tf.Tensor]
+) -> tuple[tf.Tensor, Record, tf.Tensor]:
+  """Leaves records out of a block.
+
+  Returns:
+    How many went at its end, the others, and how many went just before each of them, those of blocks before included.
+  """
+  kept = tf.map_fn(lambda record: keep(record), records, fn_output_signature=tf.bool, parallel_iterations=1)
+  refused = tf.cumsum(tf.cast(~kept, tf.int32)) + gone  # up to each record
   before = tf.boolean_mask(refused, kept)
-  stays = {name: tf.ragged.boolean_mask(values, kept) for name, values in block.items()}
-  stays[FILTERED] = before - tf.concat([[0], before], axis=0)[:-1]
+  filtered = before - tf.concat([[0], before], axis=0)[:-1]
   total = tf.concat([[gone], refused], axis=0)[-1]
-  return total - tf.concat([[0], before], axis=0)[-1], stays
+  stay = tuple(tf.boolean_mask(values, kept) for values in records)
+  return total - tf.concat([[0], before], axis=0)[-1], stay, filtered
