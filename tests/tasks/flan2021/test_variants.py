@@ -17,15 +17,16 @@ from tests.tasks.test_flan2021 import MADE_UP
 
 LENGTHS = {'inputs': 1024, 'targets': 256}
 EXAMPLES = 3  # of each variant; the ordinary one reads all
-COMBINED = 4  # variants with several parts, drawn for each dataset: all of them are 448 for one with options
+ALWAYS = {'.round_robin', '.5shot', '.fewshot', '.no_options', '.rank', '.fields_only'}  # where a dataset has them
+DRAWN = 4  # more of them for each dataset, of one part or several: all are 448 for one with options, a second each
 DATASETS_WITH_ROWS = [dataset for dataset in DATASETS if dataset.name not in MADE_UP]
 
 
 def chosen(dataset):
-  """Every part of a variant's name by itself, and some names of several parts."""
+  """The kinds of variant that differ most, and some that are drawn."""
   found = list(variants.of_dataset(dataset))
-  alone = [v for v in found if v.suffix.count('.') == 1]
-  return alone + random.Random(dataset.name).sample([v for v in found if v.suffix.count('.') > 1], COMBINED)
+  others = [v for v in found if v.suffix not in ALWAYS]
+  return [v for v in found if v.suffix in ALWAYS] + random.Random(dataset.name).sample(others, DRAWN)
 
 
 def roles(dataset, folder):
