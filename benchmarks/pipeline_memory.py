@@ -48,7 +48,25 @@ def prepare(folder: str, rows: int, longest: int) -> int:
   return len(sources)
 
 
-def read(folder: str, vocabulary_file: str, batches: int) -> dict[str, float]:
+def kept(folder: str) -> list[str]:
+  """Returns the tasks of which some made-up row passes the filter; a process of its own, for it reads them all."""
+  import seqio
+
+  from flan_jax.data import registry
+  from flan_jax.data.extract import extract_fields
+  from tasks import flan2021  # noqa: F401  registers the tasks
+
+  seqio.set_tfds_data_dir_override(folder)
+
+  def passes(task: str) -> bool:
+    info = registry.task_info(task)
+    rows = seqio.TaskRegistry.get(task).source.get_dataset('train', shuffle=False)
+    return info.dataset.keep is None or bool(list(extract_fields(info.dataset)(rows).take(1)))
+
+  return [task for task in registry.tasks_of('flan2021') if passes(task)]
+
+
+def read(folder: str, tasks: list[str], vocabulary_file: str, batches: int) -> dict[str, float]:
   """Reads batches and returns what it took."""
   import seqio
 
@@ -57,9 +75,6 @@ def read(folder: str, vocabulary_file: str, batches: int) -> dict[str, float]:
 
   seqio.set_tfds_data_dir_override(folder)
   vocabulary.use_vocabulary(seqio.SentencePieceVocabulary(vocabulary_file))
-  # A filter may refuse every made-up row of a dataset.
-  tasks = [task for task in registry.tasks_of('flan2021')
-           if list(seqio.TaskRegistry.get(task).get_dataset(shuffle=False).take(1))]
   mixture = registry.mixture_of(tasks)
   before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   began, cpu = time.monotonic(), time.process_time()
@@ -85,14 +100,15 @@ def main() -> None:
   parser.add_argument('--rows', type=int, default=1500, help='of each dataset; a shuffle buffer holds 1,000')
   parser.add_argument('--longest', type=int, default=400, help='words of a text')
   parser.add_argument('--read', help=argparse.SUPPRESS)
+  parser.add_argument('--tasks', help=argparse.SUPPRESS)
   arguments = parser.parse_args()
   if arguments.read:
-    print(json.dumps(read(arguments.read, arguments.vocabulary, arguments.batches)))
+    print(json.dumps(read(arguments.read, arguments.tasks.split(','), arguments.vocabulary, arguments.batches)))
     return
   with tempfile.TemporaryDirectory() as folder:
     builders = prepare(folder, arguments.rows, arguments.longest)
-    command = [sys.executable, __file__, '--read', folder, '--vocabulary', arguments.vocabulary,
-               f'--batches={arguments.batches}']  # fmt: skip
+    command = [sys.executable, __file__, '--read', folder, '--tasks', ','.join(kept(folder)), '--vocabulary',
+               arguments.vocabulary, f'--batches={arguments.batches}']  # fmt: skip
     found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
   print(f'{found["datasets"]} datasets of {builders} TFDS builders, at least {arguments.rows:,} made-up rows each, '
         f'texts of 2 to {arguments.longest} words')

@@ -10,6 +10,10 @@ def ragged(lists: tf.Tensor | tf.RaggedTensor) -> tf.RaggedTensor:
   return lists if isinstance(lists, tf.RaggedTensor) else tf.RaggedTensor.from_tensor(lists)
 
 
+# Steps of ours have no Python control flow over tensors: converting them would only cost seconds at every start.
+as_written = tf.autograph.experimental.do_not_convert
+
+BLOCK = 128  # rows that go through a step together
 _NOTHING = '\0\0'  # no text of a dataset; it fills lists of texts up and comes off again
 
 
@@ -25,7 +29,7 @@ def in_blocks(rows: tf.data.Dataset, size: int) -> tf.data.Dataset:
   lists = [name for name, spec in rows.element_spec.items() if not spec.shape.is_fully_defined()]
   fill = {name: tf.constant(_NOTHING) if name in lists else None for name in rows.element_spec}
 
-  @tf.autograph.experimental.do_not_convert
+  @as_written
   def bare(block: dict[str, tf.Tensor]) -> dict[str, tf.Tensor | tf.RaggedTensor]:
     return block | {name: tf.RaggedTensor.from_tensor(block[name], padding=_NOTHING) for name in lists}
 
@@ -40,7 +44,7 @@ def stackable(value: tf.Tensor) -> tf.TypeSpec:
   return tf.RaggedTensorSpec(value.shape, value.dtype, ragged_rank=0)
 
 
-@tf.autograph.experimental.do_not_convert
+@as_written
 def _dense(row: dict[str, tf.Tensor | tf.RaggedTensor]) -> dict[str, tf.Tensor]:
   return {name: value.to_tensor() if isinstance(value, tf.RaggedTensor) else value for name, value in row.items()}
 
@@ -63,7 +67,7 @@ def padded_rows_of(blocks: tf.data.Dataset, wanted: Collection[str]) -> tf.data.
     Rows of vectors with zeros at their ends, as many as the longest of the block needs.
   """
 
-  @tf.autograph.experimental.do_not_convert
+  @as_written
   def chosen(block: dict[str, tf.Tensor | tf.RaggedTensor]) -> dict[str, tf.Tensor]:
     return _dense({name: block[name] for name in wanted})
 

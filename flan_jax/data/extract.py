@@ -8,13 +8,12 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from flan_jax.data import blocks
+from flan_jax.data.blocks import BLOCK, as_written, rows_of, stackable
 from flan_jax.data.check import explained
 from flan_jax.data.dataset import Dataset, Fields, Row
 from flan_jax.data.records import Record, Undecoded
 from flan_jax.data.roles import ROW_ID
 
-BLOCK = 128  # records that are decoded together
 FILTERED = 'filtered'  # of an example: how many rows `keep` refused between the example before it and this one
 
 Preprocessor = Callable[[tf.data.Dataset], tf.data.Dataset]
@@ -56,10 +55,10 @@ def _by_block(dataset: Dataset, undecoded: Undecoded) -> tf.data.Dataset:
   """Extracts from records, a block in one step; `fields` sees only rows that `keep` lets through."""
   traced = tf.function(lambda record: _example(dataset, undecoded.decode(record)))
   traced = traced.get_concrete_function(undecoded.records.element_spec)
-  spec = {name: blocks.stackable(value) for name, value in traced.structured_outputs.items()}
+  spec = {name: stackable(value) for name, value in traced.structured_outputs.items()}
   keep = None if dataset.keep is None else _traced_keep(dataset.keep, undecoded)
 
-  @tf.autograph.experimental.do_not_convert
+  @as_written
   def block(gone: tf.Tensor, records: Record) -> tuple[tf.Tensor, Fields]:
     filtered = tf.zeros(tf.shape(records[0]), tf.int32)
     if keep is not None:
@@ -67,7 +66,7 @@ def _by_block(dataset: Dataset, undecoded: Undecoded) -> tf.data.Dataset:
     fields = tf.map_fn(lambda record: traced(record), records, fn_output_signature=spec, parallel_iterations=1)
     return gone, fields | {FILTERED: filtered}
 
-  return blocks.rows_of(undecoded.records.batch(BLOCK).scan(tf.constant(0), block))
+  return rows_of(undecoded.records.batch(BLOCK).scan(tf.constant(0), block))
 
 
 def _traced_keep(keep: Callable[[Row], tf.Tensor], undecoded: Undecoded) -> Callable[[Record], tf.Tensor]:

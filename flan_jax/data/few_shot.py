@@ -9,6 +9,7 @@ import seqio
 import tensorflow as tf
 
 from flan_jax.data import provenance
+from flan_jax.data.blocks import as_written
 from flan_jax.data.dataset import Fields
 from flan_jax.data.extract import Preprocessor
 from flan_jax.data.preprocessors import (
@@ -17,7 +18,6 @@ from flan_jax.data.preprocessors import (
   TEMPLATE,
   Lengths,
   Vocabularies,
-  as_written,
   close,
   encode,
 )  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 import tensorflow as tf
 
 from flan_jax.data.dataset import QUOTED_ANSWER, Dataset, Fields, Row
-from flan_jax.data.template import ANSWER, OPTIONS, Template
+from flan_jax.data.template import ANSWER, OPTIONS, Template, doubled
 from flan_jax.errors import UserError, did_you_mean
 
 PATTERNS = 'PATTERNS'
@@ -298,7 +298,7 @@ class Wording:
     if name in _OPTION_BLOCKS:
       return f'{{{OPTIONS}}}'
     if name in self.constants:
-      return _doubled(self.constants[name])
+      return doubled(self.constants[name])
     if name not in self.names:
       known = [*self.names, *self.constants, *_OPTION_BLOCKS]
       raise UserError(f'{where}: this dataset has no placeholder {{{name}}}. {did_you_mean(name, known)}')
@@ -309,11 +309,7 @@ def _escaped(literal: str, where: str) -> str:
   braced = _BRACED.search(literal)
   if braced:
     raise UserError(f'{where}: {braced[0]!r} is not a placeholder, which is a name in braces such as {{text}}.')
-  return _doubled(literal)
-
-
-def _doubled(text: str) -> str:
-  return text.replace('{', '{{').replace('}', '}}')
+  return doubled(literal)
 
 
 def templates(patterns: Sequence[Pattern], wording: Wording, file: str, key: str) -> tuple[Template, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import seqio
 import tensorflow as tf
 
+from flan_jax.data.blocks import as_written
 from flan_jax.data.columns import Table
 from flan_jax.data.files import TRAIN, OwnData
 from flan_jax.data.roles import ROW_ID, RowsByRole
@@ -12,7 +13,7 @@ from flan_jax.data.splits import HELD_BACK, RowRange, Splits, resolve
 from flan_jax.errors import UserError
 
 
-class OwnRows(seqio.DataSource, RowsByRole):
+class OwnRows(RowsByRole, seqio.DataSource):
   """The rows of an `OwnData`, by role (train, validation, test); reads nothing until it is used."""
 
   def __init__(self, owner: str, data: OwnData, splits: Splits):
@@ -73,14 +74,6 @@ class OwnRows(seqio.DataSource, RowsByRole):
                       f'declared as {declared!r}.')
     return found
 
-  def why_missing(self, split: str) -> str | None:
-    """Says why a role has no rows; None where it has some."""
-    try:
-      self.rows(split)
-    except UserError as error:
-      return str(error)
-    return None
-
   def get_dataset(
     self,
     split: str = TRAIN,
@@ -103,10 +96,6 @@ class OwnRows(seqio.DataSource, RowsByRole):
     """Returns all rows of a split of the files, in order, whatever their roles."""
     return self._numbered(split, tf.data.Dataset.range(len(self.tables[split])))
 
-  def num_input_examples(self, split: str) -> int:
-    """The number of rows of a role, before any filter."""
-    return len(self.rows(split))
-
   def list_shards(self, split: str) -> list[str]:
     """One name: the rows are in memory, and any of them can be read alone."""
     return [self._shard(self.rows(split).split)]
@@ -117,7 +106,7 @@ class OwnRows(seqio.DataSource, RowsByRole):
   def _numbered(self, split: str, numbers: tf.data.Dataset) -> tf.data.Dataset:
     table, shard = self.tables[split], self._shard(split)
 
-    @tf.autograph.experimental.do_not_convert
+    @as_written
     def row(number: tf.Tensor) -> dict[str, tf.Tensor]:
       return table.row(number) | {ROW_ID: tf.strings.join([f'{shard}__', tf.strings.as_string(number)])}
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from flan_jax.data.blocks import as_written
+
 Lengths = Mapping[str, int]
 
 
@@ -26,7 +28,7 @@ def pack(examples: tf.data.Dataset, lengths: Lengths) -> tf.data.Dataset:
   # So many examples, each of at least one token, fill a row. SeqIO starts a row with every batch too.
   count = max(lengths.values())
 
-  @tf.autograph.experimental.do_not_convert
+  @as_written
   def block(padded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     batch = {name: tf.RaggedTensor.from_tensor(values, padding=0) for name, values in padded.items()}
     row, segment, starts = _assign(batch, lengths)
@@ -36,7 +38,7 @@ def pack(examples: tf.data.Dataset, lengths: Lengths) -> tf.data.Dataset:
     return packed
 
   if examples.element_spec.keys() != lengths.keys():
-    examples = examples.map(tf.autograph.experimental.do_not_convert(lambda row: {name: row[name] for name in lengths}))
+    examples = examples.map(as_written(lambda row: {name: row[name] for name in lengths}))
   return examples.padded_batch(count).map(block).unbatch()
 
 

@@ -8,15 +8,13 @@ import seqio
 import tensorflow as tf
 
 from flan_jax.data import few_shot
-from flan_jax.data.blocks import padded_rows_of, rows_of
+from flan_jax.data.blocks import BLOCK, as_written, padded_rows_of, rows_of
 from flan_jax.data.dataset import REFERENCES, Dataset, Fields
 from flan_jax.data.extract import extract_fields
 from flan_jax.data.preprocessors import (
-  BLOCK,
   INPUTS,
   TARGETS,
   Lengths,
-  as_written,
   assign_templates,
   render,
   tokenize,

@@ -10,7 +10,7 @@ import seqio
 import tensorflow as tf
 
 from flan_jax.data import provenance
-from flan_jax.data.blocks import in_blocks, ragged
+from flan_jax.data.blocks import as_written, in_blocks, ragged
 from flan_jax.data.dataset import REFERENCES, Dataset, Fields, text_fields
 from flan_jax.data.extract import FILTERED
 from flan_jax.data.official import drop_incomplete
@@ -22,15 +22,11 @@ from flan_jax.data.template_table import render_each
 from flan_jax.data.variants import Variant
 from flan_jax.data.vocabulary import encode_block
 
-BLOCK = 128  # rows that are rendered and tokenized together
 TEMPLATE = 'template'
 INPUTS, TARGETS = 'inputs', 'targets'
 
 Lengths = Mapping[str, int]
 Vocabularies = Mapping[str, seqio.Vocabulary]
-
-# Our own steps have no Python control flow over tensors: converting them would only cost seconds at every start.
-as_written = tf.autograph.experimental.do_not_convert
 
 
 def assign_templates(dataset: Dataset, variant: Variant, examples: tf.data.Dataset, rows: int) -> tf.data.Dataset:

@@ -194,7 +194,7 @@ class PromptedRows:
     environment = _environment(draw)
     text = self.prompt.jinja
     if self.truncate is not None:
-      # Word for word what promptsource does, so that it cuts where promptsource cuts.
+      # A filter of Jinja's own behind every value, so that a text is cut where promptsource cuts it.
       text = text.replace('}}', f' | string | truncate({self.truncate}) }}}}')
     renderer = _Renderer(self.prompt, environment, text)
     self.skipped.clear()

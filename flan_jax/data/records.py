@@ -15,6 +15,7 @@ import seqio
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from flan_jax.data.blocks import as_written
 from flan_jax.data.roles import ROW_ID
 
 Record = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # the file's name, the number in it, the serialized row
@@ -91,7 +92,7 @@ def read(
   return Undecoded(records, decode).decoded()
 
 
-@tf.autograph.experimental.do_not_convert
+@as_written
 def _records(piece: dict[str, tf.Tensor]) -> tf.data.Dataset:
   """The serialized rows of a piece of a file, each with the file's name and its number in it."""
   records = tf.data.TFRecordDataset(piece['path']).skip(piece['skip']).take(piece['take'])

@@ -184,12 +184,15 @@ def register_family(
   return family
 
 
+def _is_taken(name: str) -> bool:
+  return name in seqio.TaskRegistry.names() or name in seqio.MixtureRegistry.names()
+
+
 def _refuse_taken(family: str, names: Sequence[str]) -> None:
   """Raises before anything is registered: half a family would be in the way of the mended one."""
-  taken = seqio.TaskRegistry.names() | seqio.MixtureRegistry.names()
   mine: set[str] = set()
   for name in names:
-    if name in taken:
+    if _is_taken(name):
       by = f' by a dataset of family {_TASKS[name].family!r}' if name in _TASKS else ''
       raise UserError(f'Family {family!r} cannot be registered: the name {name!r} is taken{by}.')
     if name in mine:
@@ -227,7 +230,7 @@ def register_mixture(family: Family, name: str, datasets: Iterable[Dataset]) -> 
     UserError: where the name is taken, or a dataset is none of the family's.
   """
   chosen = tuple(datasets)
-  if name in seqio.MixtureRegistry.names() | seqio.TaskRegistry.names():
+  if _is_taken(name):
     raise UserError(f'Mixture {name!r} cannot be registered: the name is taken.')
   for dataset in chosen:
     if dataset.name not in family.mixed:

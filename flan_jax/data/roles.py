@@ -5,6 +5,7 @@ import abc
 import tensorflow as tf
 
 from flan_jax.data.splits import RowRange
+from flan_jax.errors import UserError
 
 ROW_ID = 'tfds_id'  # TFDS's own: '<file of the shard>__<row in it>'; rows of one's own get one in the same form
 
@@ -39,6 +40,19 @@ class RowsByRole(abc.ABC):
       UserError: where there are none.
     """
 
-  @abc.abstractmethod
+  def num_input_examples(self, split: str) -> int:
+    """The number of rows of a role, before any filter."""
+    return len(self.rows(split))
+
   def why_missing(self, split: str) -> str | None:
     """Says why a role has no rows here, and fetches none; None where it has some."""
+    try:
+      self.rows(split)
+    except UserError as error:
+      return str(error)
+    return None
+
+
+def why_missing(source: object, split: str) -> str | None:
+  """Says why a role of a data source has no rows here; a source that cannot tell has them."""
+  return source.why_missing(split) if isinstance(source, RowsByRole) else None

@@ -21,7 +21,7 @@ __all__ = ['ROW_ID', 'TfdsRows', 'rows_of']
 RETRIES = 2  # of a download; TFDS's own ten, with pauses that double, keep a machine without a network for minutes
 
 
-class TfdsRows(seqio.TfdsDataSource, RowsByRole):
+class TfdsRows(RowsByRole, seqio.TfdsDataSource):
   """The rows of one TFDS dataset, by role (train, validation, test).
 
   Opens nothing until it is used: importing the tasks touches neither disk nor network.
@@ -86,12 +86,11 @@ class TfdsRows(seqio.TfdsDataSource, RowsByRole):
     """Says why a role has no rows on disk, and fetches none; None where it has some."""
     try:
       builder = _open(self._owner, self._name, seqio.LazyTfdsLoader(self._name).data_dir)
-      if not builder.info.splits:
-        return f'Dataset {self._owner!r}: {builder.info.full_name} is not prepared in {builder.data_path}.'
-      self.rows(split)
     except UserError as error:
       return str(error)
-    return None
+    if not builder.info.splits:
+      return f'Dataset {self._owner!r}: {builder.info.full_name} is not prepared in {builder.data_path}.'
+    return super().why_missing(split)
 
   def get_dataset(
     self,
@@ -105,10 +104,6 @@ class TfdsRows(seqio.TfdsDataSource, RowsByRole):
     rows = self.rows(split)
     instruction = tfds.core.ReadInstruction(rows.split, from_=rows.start, to=rows.stop, unit='abs')
     return records.read(self.builder, instruction, shuffle, seed, shard_info)
-
-  def num_input_examples(self, split: str) -> int:
-    """The number of rows of a role, before any filter."""
-    return len(self.rows(split))
 
   def list_shards(self, split: str) -> list[str]:
     """The files of a role's TFDS split."""

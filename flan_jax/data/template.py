@@ -146,11 +146,16 @@ def placeholders(text: str) -> frozenset[str]:
   return frozenset(name for _, name in parse(text) if name is not None)
 
 
+def doubled(text: str) -> str:
+  """Returns a text as a template has to write it: its braces are doubled, so that they stand for themselves."""
+  return text.replace('{', '{{').replace('}', '}}')
+
+
 def _replaced(text: str, placeholder: str, by: str) -> str:
   """A template's text with one placeholder replaced; doubled braces stay as they are."""
   pieces = []
   for literal, name in parse(text):
-    pieces.append(literal.replace('{', '{{').replace('}', '}}'))
+    pieces.append(doubled(literal))
     pieces.append(by if name == placeholder else '' if name is None else f'{{{name}}}')
   return ''.join(pieces)
 

@@ -25,6 +25,8 @@ from flan_jax.data.dataset import Dataset
 FIRST = (1, 2, 4, 7)  # and all ten, which is the ordinary way
 SHOTS = (1, 2, 3, 5, 10)
 FEWSHOT = 'fewshot'
+_FIRST = tuple(f'first_{n}' for n in FIRST)
+_SHOTS = ('', *(f'{k}shot' for k in SHOTS), FEWSHOT)
 
 Choice = Literal['drawn', 'round_robin']
 Prompting = Literal['instructions', 'fields_only', 'dataset_name']
@@ -111,8 +113,8 @@ def of_dataset(dataset: Dataset) -> tuple[Variant, ...]:
 
 def _of_dataset(dataset: Dataset) -> Iterator[Variant]:
   single = tuple(f'template_{index}' for index in range(len(dataset.templates)))
-  for templates in ('all', *single, *(f'first_{n}' for n in FIRST), 'round_robin'):
-    for shots in ('', *(f'{k}shot' for k in SHOTS), FEWSHOT):
+  for templates in ('all', *single, *_FIRST, 'round_robin'):
+    for shots in _SHOTS:
       for options, rank in ((True, False), (False, False), (True, True), (False, True)):
         variant = Variant(templates, shots, options=options, rank=rank)
         if variant.fits(dataset):
@@ -124,8 +126,8 @@ def _of_dataset(dataset: Dataset) -> Iterator[Variant]:
 
 
 def _of_mixture() -> Iterator[Variant]:
-  for templates in ('all', *(f'first_{n}' for n in FIRST), 'round_robin'):
-    for shots in ('', *(f'{k}shot' for k in SHOTS), FEWSHOT):
+  for templates in ('all', *_FIRST, 'round_robin'):
+    for shots in _SHOTS:
       yield Variant(templates, shots)
   yield Variant(options=False)
   for prompting in WITHOUT_INSTRUCTIONS:

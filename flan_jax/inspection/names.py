@@ -7,9 +7,10 @@ import seqio
 from flan_jax.data import registry
 from flan_jax.data.dataset import Dataset
 from flan_jax.data.registry import Family, TaskInfo
+from flan_jax.data.roles import why_missing
 from flan_jax.errors import UserError
 from flan_jax.lint import samples
-from flan_jax.lint.samples import on_disk, why_missing
+from flan_jax.lint.samples import on_disk
 
 ROLES = ('train', 'validation', 'test')
 

@@ -24,7 +24,7 @@ _SLIPS = (
 _PAIRS = {')': '(', ']': '[', '}': '{', '”': '“', '»': '«'}
 _SMILEYS = re.compile(r'[:;]-?[()]')
 _ENUMERATOR = re.compile(r'(?:^|.*\s)(?:\w|\d\d|[ivx]+)$', re.DOTALL)  # what stands before the bracket of "a) ..."
-_QUOTED = 'XXX'  # what stands for a placeholder where only the words around it matter
+_STAND_IN = 'WORD'  # what stands for a placeholder where only the words around it matter
 
 
 def prose(text: str) -> str:
@@ -46,7 +46,7 @@ def slips(text: str) -> Iterator[str]:
 
 def unbalanced(text: str) -> str | None:
   """Says which quotation mark or bracket of a text has no partner; None where all have one."""
-  words = ''.join(literal + (_QUOTED if name else '') for literal, name in parse(text))
+  words = ''.join(literal + (_STAND_IN if name else '') for literal, name in parse(text))
   words = _SMILEYS.sub('', words)
   if words.count('"') % 2:
     return 'an odd number of quotation marks'

@@ -9,7 +9,7 @@ import tensorflow as tf
 from flan_jax.data.blocks import ragged
 from flan_jax.data.dataset import REFERENCES, Dataset, Fields
 from flan_jax.data.extract import FILTERED, extract_fields
-from flan_jax.data.roles import ROW_ID, RowsByRole
+from flan_jax.data.roles import ROW_ID, RowsByRole, why_missing
 from flan_jax.data.template import OPTIONS
 from flan_jax.errors import UserError
 
@@ -47,11 +47,6 @@ def on_disk(source: seqio.DataSource) -> str | None:
     if role in source.splits and why_missing(source, role) is None:
       return role
   return None
-
-
-def why_missing(source: seqio.DataSource, split: str) -> str | None:
-  """Says why a role has no rows at hand; a source that cannot tell has them."""
-  return source.why_missing(split) if isinstance(source, RowsByRole) else None
 
 
 def origin(dataset: Dataset, source: seqio.DataSource) -> str:

@@ -8,7 +8,7 @@ import seqio
 from flax import nnx
 
 from flan_jax.data import registry
-from flan_jax.data.roles import RowsByRole
+from flan_jax.data.roles import why_missing
 from flan_jax.data.rows import EvalRow, rows
 from flan_jax.data.vocabulary import use_vocabulary
 from flan_jax.errors import UserError
@@ -93,8 +93,7 @@ def on_disk(names: Sequence[str], split: str) -> tuple[list[str], dict[str, list
   found: list[str] = []
   left_out: dict[str, list[str]] = {}
   for task in dict.fromkeys(task for name in names for task in registry.tasks_of(name)):
-    source = seqio.TaskRegistry.get(task).source
-    reason = source.why_missing(split) if isinstance(source, RowsByRole) else None
+    reason = why_missing(seqio.TaskRegistry.get(task).source, split)
     if reason is None:
       found.append(task)
     else:
