@@ -16,7 +16,7 @@ quickstart: $(VENV)/.run  ## set up and run the main job: tune, hold a cluster o
 test: $(VENV)/.test lint types pytest wheel  ## set up and run every check but the slow tests
 
 test-slow: $(VENV)/.test  ## the tests marked slow: runs that are killed, runs that are minutes long
-	$(BIN)/python -m pytest -m slow --durations=15 $(ARGS)
+	$(BIN)/python -m pytest -m slow -n $(WORKERS) --dist loadgroup --durations=15 $(ARGS)
 
 lint: $(VENV)/.test  ## ruff over the code, the linter of tasks over the declarations
 	$(BIN)/ruff check .

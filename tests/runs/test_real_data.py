@@ -11,7 +11,10 @@ from flan_jax.training import checkpoints, example_counts, metrics_log
 from scripts import evaluate, infer, train
 from tests.training import toy
 
-pytestmark = pytest.mark.slow  # minutes: every command on rows of 128 tokens with 32,000 words
+pytestmark = [
+  pytest.mark.slow,  # minutes: every command on rows of 128 tokens with 32,000 words
+  pytest.mark.xdist_group('real_data'),  # all need the one trained model
+]
 
 TASKS = "('flan2021.sst2', 'flan2021.trec', 'flan2021.aeslc')"
 
