@@ -6,13 +6,14 @@ import pathlib
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
 import seqio
 import tensorflow as tf
 
-from flan_jax.data import packing, provenance, registry
+from flan_jax.data import packing, prompt_room, provenance, registry
 from flan_jax.errors import UserError
 
 _LENGTHS = ('inputs', 'targets')
@@ -124,6 +125,7 @@ def batches(
   split: str = 'train',
   pack: bool = True,
   use_cached: bool = False,
+  prompts: Mapping[str, int] = MappingProxyType({}),
 ) -> BatchIterator:
   """Returns the training batches of a task or mixture.
 
@@ -135,6 +137,8 @@ def batches(
     split: which rows.
     pack: several examples to a row, kept apart by segment ids.
     use_cached: read SeqIO's offline cache.
+    prompts: positions of soft prompts before each example, by feature; packed rows get so many more, and leave room for
+      them (see `prompt_room`).
 
   Returns:
     The iterator.
@@ -150,5 +154,10 @@ def batches(
     use_cached=use_cached,
     try_in_mem_cache=False,  # a cache in memory would be saved with every position
   )
+  if prompts and pack:
+    dataset = dataset.map(prompt_room.leave(prompts))
+    lengths = {name: length + prompts.get(name, 0) for name, length in lengths.items()}
   packed = ProvenanceConverter(pack=pack, apply_length_check=False)(dataset, task_feature_lengths=lengths)
+  if prompts and pack:
+    packed = packed.map(prompt_room.mark(prompts))
   return BatchIterator(packed.batch(batch_size, drop_remainder=True), registry.tasks_of(mixture_or_task))

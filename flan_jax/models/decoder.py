@@ -55,7 +55,7 @@ class DecoderLayer(nnx.Module):
   def empty_cache(self, rows: int, length: int, dtype: jnp.dtype) -> KeyValues:
     """Returns room for a number of positions behind the self-attention's own prompts."""
     heads = self.self_attention.num_heads
-    room = jnp.zeros((rows, heads, length, self.self_attention.key.kernel.shape[1] // heads), dtype)
+    room = jnp.zeros((rows, heads, length, self.self_attention.key.shape[1] // heads), dtype)
     return self.self_attention.with_prompts(KeyValues(room, room))
 
   def __call__(
@@ -122,12 +122,20 @@ class Decoder(stack.Stack):
     embedded: Float[Array, 'rows length embed'],
     encoded: Encoded,
     segment_ids: Int[Array, 'rows length'] | None,
+    prompt_positions: Int[Array, 'rows length'] | None = None,
     *,
     rngs: nnx.Rngs | None,
   ) -> Float[Array, 'rows length embed']:
-    """Returns the normalised outputs of embedded decoder inputs, prompts' positions dropped (teacher forcing)."""
-    prompt = self.prompt(embedded.shape[0], embedded.dtype, rngs=rngs)
-    dropped = 0
+    """Returns the normalised outputs of embedded decoder inputs (teacher forcing).
+
+    The outputs at prompts' positions are dropped, or left where they are in a packed batch, which has room for them
+    (`prompt_positions`, see `Stack.in_place`).
+    """
+    prompt, dropped = None, 0
+    if prompt_positions is not None:
+      embedded = self.in_place(embedded, prompt_positions, rngs=rngs)
+    else:
+      prompt = self.prompt(embedded.shape[0], embedded.dtype, rngs=rngs)
     if prompt is not None:
       refuse_packed(segment_ids)
       embedded, dropped = jnp.concatenate([prompt, embedded], axis=1), prompt.shape[1]

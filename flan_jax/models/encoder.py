@@ -68,6 +68,7 @@ class Encoder(stack.Stack):
     embedded: Float[Array, 'batch length embed'],
     visible: Bool[Array, 'batch length'],
     segment_ids: Int[Array, 'batch length'] | None,
+    prompt_positions: Int[Array, 'batch length'] | None = None,
     *,
     rngs: nnx.Rngs | None,
   ) -> Encoded:
@@ -77,12 +78,17 @@ class Encoder(stack.Stack):
       embedded: the tokens' embeddings.
       visible: True at the tokens that may be attended to.
       segment_ids: the example of each token in a packed batch, or None.
+      prompt_positions: where a packed batch has room for prompts, see `Stack.in_place`.
       rngs: a source of dropout keys, or None.
 
     Raises:
-      UserError: a prompt and a packed batch, whose examples would share the one prompt.
+      UserError: a prompt and a packed batch without room for it before each example.
     """
-    prompt = self.prompt(embedded.shape[0], embedded.dtype, rngs=rngs)
+    prompt = None
+    if prompt_positions is not None:
+      embedded = self.in_place(embedded, prompt_positions, rngs=rngs)
+    else:
+      prompt = self.prompt(embedded.shape[0], embedded.dtype, rngs=rngs)
     if prompt is not None:
       refuse_packed(segment_ids)
       embedded = jnp.concatenate([prompt, embedded], axis=1)
@@ -95,6 +101,9 @@ class Encoder(stack.Stack):
 
 
 def refuse_packed(segment_ids: Int[Array, 'batch length'] | None) -> None:
-  """Raises UserError when a batch is packed: prompts at the head of the input are for one example a row."""
+  """Raises UserError when a batch is packed without room for prompts: its examples would share the one prompt."""
   if segment_ids is not None:
-    raise errors.UserError('A prompt at the head of the input needs unpacked batches: turn packing off.')
+    raise errors.UserError(
+      'A soft prompt needs packed batches with room before each example (data.iterator.batches: prompts), or unpacked '
+      'ones: turn packing off.'
+    )

@@ -28,18 +28,40 @@ class Dense(nnx.Module):
   """A projection without bias, and the slot that adapters of weights fill.
 
   Attributes:
-    kernel: Float[d_in, d_out].
+    kernel: Float[d_in, d_out], or codes that `storage` decodes.
     adapters: `slots.ProjectionAdapter` modules by name.
+    storage: one `slots.KernelStorage` where the kernel is quantised.
   """
 
   def __init__(self, kernel: Float[Array, 'd_in d_out'], *, axes: tuple[str, str], dtype: str):
     self.kernel = nnx.Param(kernel, axes=axes)
     self.adapters: nnx.Dict = nnx.Dict()
+    self.storage: nnx.Dict = nnx.Dict()
     self.dtype = dtype
+
+  @property
+  def shape(self) -> tuple[int, ...]:
+    """d_in and d_out, also where the kernel is stored as codes of another shape."""
+    for storage in self.storage.values():
+      return storage.shape
+    return self.kernel.shape
+
+  def weight(self) -> Float[Array, 'd_in d_out']:
+    """Returns the kernel as numbers, decoded where it is quantised."""
+    kernel = self.kernel[...]
+    for storage in self.storage.values():
+      kernel = storage.decode(kernel)
+    return kernel
+
+  def set_weight(self, kernel: Float[Array, 'd_in d_out']) -> None:
+    """Puts a kernel in place of the one there is, as plain numbers."""
+    for name in list(self.storage):
+      del self.storage[name]
+    self.kernel.set_value(kernel)
 
   def __call__(self, x: Float[Array, '... d_in'], *, rngs: nnx.Rngs | None = None) -> Float[Array, '... d_out']:
     """Returns x @ kernel in the layer's dtype, as the adapters change it."""
-    kernel = self.kernel[...]
+    kernel = self.weight()
     x = x.astype(self.dtype)
     for adapter in self.adapters.values():
       x = adapter.before(x)

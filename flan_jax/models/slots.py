@@ -1,13 +1,14 @@
 """Attachment points: where a parameter-efficient method hooks into a T5 without touching its base weights.
 
 Every slot is an `nnx.Dict`, empty in a plain model, filled by name, applied in the order of insertion, and emptied with
-`del slot[name]`. Base parameter paths never move, and an empty slot adds no computation. There are four kinds:
+`del slot[name]`. Base parameter paths never move, and an empty slot adds no computation. There are five kinds:
 
   slot                          where                                              filled with
   `Dense.adapters`              every projection: query, key, value, out, wi*,     `ProjectionAdapter`
                                 wo, logits_dense
   `.sublayer_adapters`          every `Attention` and every `Mlp`                  `SublayerAdapter`
   `Attention.key_value_prompts` every attention                                    `KeyValuePrompt`
+  `Dense.storage`               every projection                                   `KernelStorage`
   `Encoder.prompts`,            the head of a stack's input                        `InputPrompt`
   `Decoder.prompts`
 
@@ -44,11 +45,26 @@ class ProjectionAdapter(nnx.Module):
     Args:
       x: the projection's input, after every adapter's `before`.
       y: the projection's output so far: x @ kernel, then the adapters before this one.
-      kernel: the frozen weight as it is stored (not cast to the activations' dtype).
+      kernel: the frozen weight (not cast to the activations' dtype).
       rngs: a source of dropout keys (`rngs.dropout()`), or None.
     """
     del x, kernel, rngs
     return y
+
+
+class KernelStorage(nnx.Module):
+  """How a projection's kernel is stored where it is not plain numbers (QLoRA, Dettmers et al. 2023).
+
+  Attributes:
+    shape: d_in and d_out.
+  """
+
+  shape: tuple[int, ...]
+
+  def decode(self, codes: Array) -> Float[Array, 'd_in d_out']:
+    """Returns the kernel that the codes stand for."""
+    del codes
+    raise TypeError(f'{type(self).__name__} does not define decode: it must return a kernel')
 
 
 class SublayerAdapter(nnx.Module):

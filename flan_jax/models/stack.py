@@ -4,7 +4,7 @@ import functools
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from flan_jax.models import initializers
 from flan_jax.models.config import T5Config
@@ -57,3 +57,18 @@ class Stack(nnx.Module):
     parts = [prompt(rngs=rngs).astype(dtype) for prompt in self.prompts.values()]
     joined = functools.reduce(lambda left, right: jnp.concatenate([left, right]), parts)
     return jnp.broadcast_to(joined[None], (batch, *joined.shape))
+
+  def in_place(
+    self, embedded: Float[Array, 'batch length embed'], positions: Int[Array, 'batch length'], *, rngs: nnx.Rngs | None
+  ) -> Float[Array, 'batch length embed']:
+    """Returns a packed batch with the prompts where it left room for them, before each example.
+
+    Args:
+      embedded: the tokens' embeddings; what stands at the room is not read.
+      positions: 1 at the first position of a prompt, 2 at the second, ...; 0 at tokens.
+      rngs: a source of dropout keys, or None.
+    """
+    prompt = self.prompt(1, embedded.dtype, rngs=rngs)
+    if prompt is None:
+      return embedded
+    return jnp.where(positions[..., None] > 0, jnp.take(prompt[0], positions - 1, axis=0, mode='clip'), embedded)

@@ -42,6 +42,7 @@ class T5(nnx.Module):
     tokens: Int[Array, 'batch length'],
     *,
     segment_ids: Int[Array, 'batch length'] | None = None,
+    prompt_positions: Int[Array, 'batch length'] | None = None,
     rngs: nnx.Rngs | None = None,
   ) -> Encoded:
     """Runs the encoder.
@@ -50,12 +51,15 @@ class T5(nnx.Module):
       tokens: input ids; 0 is padding.
       segment_ids: in a packed batch, the example (1, 2, ...) of each token and 0 at padding. Positions within examples
         are not needed: T5 knows only distances, which packing keeps.
+      prompt_positions: in a packed batch for a model with soft prompts, the room before each example: 1 at the first
+        position of a prompt, 2 at the second, 0 at tokens.
       rngs: a source of dropout keys, or None.
 
     Returns:
       What `decode` and `start_decoding` need.
     """
-    return self.encoder(self.token_embedder(tokens), masks.visible_tokens(tokens), segment_ids, rngs=rngs)
+    visible = masks.visible_tokens(tokens)
+    return self.encoder(self.token_embedder(tokens), visible, segment_ids, prompt_positions, rngs=rngs)
 
   def decode(
     self,
@@ -63,6 +67,7 @@ class T5(nnx.Module):
     tokens: Int[Array, 'rows length'],
     *,
     segment_ids: Int[Array, 'rows length'] | None = None,
+    prompt_positions: Int[Array, 'rows length'] | None = None,
     rngs: nnx.Rngs | None = None,
   ) -> Float[Array, 'rows length vocab']:
     """Runs the decoder over known tokens (teacher forcing).
@@ -72,12 +77,13 @@ class T5(nnx.Module):
       tokens: decoder input ids, the targets shifted right. Their rows may be a multiple of the encoder's, row
         b * options + o reading encoder row b.
       segment_ids: the example of each token, for packed batches only.
+      prompt_positions: as for `encode`; the logits there mean nothing.
       rngs: a source of dropout keys, or None.
 
     Returns:
       float32 logits; those at padding mean nothing and are for the loss to leave out.
     """
-    outputs = self.decoder(self.token_embedder(tokens), encoded, segment_ids, rngs=rngs)
+    outputs = self.decoder(self.token_embedder(tokens), encoded, segment_ids, prompt_positions, rngs=rngs)
     return self.logits(outputs, rngs=rngs)
 
   def __call__(
@@ -87,13 +93,15 @@ class T5(nnx.Module):
 
     Args:
       batch: `encoder_input_tokens` and `decoder_input_tokens`, and for packed batches `encoder_segment_ids` and
-        `decoder_segment_ids`. Other keys (targets, loss weights, positions) are not read.
+        `decoder_segment_ids` (and `encoder_prompt_positions`, `decoder_prompt_positions` where there are soft
+        prompts). Other keys (targets, loss weights, positions) are not read.
       rngs: a source of dropout keys, or None.
     """
-    encoded = self.encode(batch['encoder_input_tokens'], segment_ids=batch.get('encoder_segment_ids'), rngs=rngs)
-    return self.decode(
-      encoded, batch['decoder_input_tokens'], segment_ids=batch.get('decoder_segment_ids'), rngs=rngs
-    )
+    segments, prompts = 'segment_ids', 'prompt_positions'
+    encoder = {name: batch.get(f'encoder_{name}') for name in (segments, prompts)}
+    decoder = {name: batch.get(f'decoder_{name}') for name in (segments, prompts)}
+    encoded = self.encode(batch['encoder_input_tokens'], **encoder, rngs=rngs)
+    return self.decode(encoded, batch['decoder_input_tokens'], **decoder, rngs=rngs)
 
   def logits(
     self, outputs: Float[Array, 'rows length embed'], *, rngs: nnx.Rngs | None = None

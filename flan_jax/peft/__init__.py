@@ -1,9 +1,21 @@
 """Parameter-efficient fine-tuning: one file per method, one contract, one filter."""
 
-from flan_jax.peft.base import AdapterParam, Method, from_config
+from flan_jax.peft.base import AdapterConstant, AdapterParam, Method, from_config
+from flan_jax.peft.bias import BitFit
+from flan_jax.peft.bottleneck import Bottleneck
+from flan_jax.peft.compose import Compose
+from flan_jax.peft.dora import DoRA
 from flan_jax.peft.full import Full
-from flan_jax.peft.io import detach, load_adapter, merge_adapter, save_adapter
+from flan_jax.peft.ia3 import IA3
+from flan_jax.peft.io import load_adapter, merge_adapter, save_adapter
 from flan_jax.peft.lora import LoRA
+from flan_jax.peft.p_tuning import PTuning
+from flan_jax.peft.prefix_tuning import PrefixTuning
+from flan_jax.peft.prompt_tuning import PromptTuning
+from flan_jax.peft.quantized import Quantized
+from flan_jax.peft.selective import Layers, Norms
+from flan_jax.peft.targets import detach
 
-__all__ = ['AdapterParam', 'Full', 'LoRA', 'Method', 'detach', 'from_config', 'load_adapter',
-           'merge_adapter', 'save_adapter']
+__all__ = ['IA3', 'AdapterConstant', 'AdapterParam', 'BitFit', 'Bottleneck', 'Compose', 'DoRA', 'Full', 'Layers',
+           'LoRA', 'Method', 'Norms', 'PTuning', 'PrefixTuning', 'PromptTuning', 'Quantized', 'detach', 'from_config',
+           'load_adapter', 'merge_adapter', 'save_adapter']

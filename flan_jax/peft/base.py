@@ -2,9 +2,7 @@
 
 import abc
 import dataclasses
-import difflib
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from flax import nnx
@@ -13,15 +11,25 @@ from flan_jax.errors import UserError, did_you_mean
 
 
 class AdapterParam(nnx.Param):
-  """A parameter that belongs to a fine-tuning method and not to the base model."""
+  """A parameter that belongs to a fine-tuning method and not to the base model; it trains."""
+
+
+class AdapterConstant(nnx.Variable):
+  """An array that belongs to a fine-tuning method and does not train; it is saved with the adapter."""
+
+
+def is_adapter(variable: Any) -> bool:
+  """Whether a variable belongs to a fine-tuning method."""
+  return isinstance(variable, (AdapterParam, AdapterConstant))
 
 
 @dataclasses.dataclass(frozen=True)
 class Method(abc.ABC):
   """A way to fine-tune. Subclasses are frozen dataclasses of plain values, so that gin and JSON can hold them.
 
-  A method fills the model's slots (DESIGN D2) with modules whose parameters are `AdapterParam`; it never moves or
-  renames a base parameter. Full fine-tuning is the method that attaches nothing and trains everything.
+  A method fills the model's slots (DESIGN D2) with modules whose variables are `AdapterParam` or `AdapterConstant`; it
+  never moves or renames a base parameter. Selective methods attach nothing and name base parameters instead; full
+  fine-tuning names them all.
   """
 
   registry: ClassVar[dict[str, type['Method']]] = {}
@@ -35,19 +43,19 @@ class Method(abc.ABC):
 
   @abc.abstractmethod
   def attach(self, model: nnx.Module, rngs: nnx.Rngs) -> None:
-    """Fills the model's slots in place; the model computes the same function as before.
+    """Fills the model's slots in place, where the base weights are those that training starts from.
 
     Args:
-      model: the base model.
+      model: the base model; its weights may be read (an initialisation may depend on them), not written.
       rngs: `rngs.params()` draws keys for initial values.
 
     Raises:
       UserError: if the method's target regex matches nothing.
     """
 
-  @abc.abstractmethod
   def trainable_filter(self) -> Any:
-    """The nnx filter that selects what trains."""
+    """The nnx filter that selects what trains: the adapters' parameters, unless a method says otherwise."""
+    return AdapterParam
 
   def merge(self, model: nnx.Module) -> None:
     """Folds the adapters into the base kernels in place and empties the slots.
@@ -58,13 +66,40 @@ class Method(abc.ABC):
     del model
     raise UserError(f'the method {self.name!r} cannot be merged into the base weights')
 
+  def bound(self, encode: Callable[[str], Sequence[int]]) -> 'Method':
+    """The same method with its texts as token ids; the models know no vocabulary.
+
+    Args:
+      encode: a vocabulary's, without EOS.
+    """
+    del encode
+    return self
+
+  def learning_rate_scales(self, names: Sequence[str]) -> dict[str, float]:
+    """Factors of the learning rate for some of the trainable parameters, by name; 1 for the others."""
+    del names
+    return {}
+
+  @property
+  def prompt_lengths(self) -> Mapping[str, int]:
+    """Soft prompt positions before each example's 'inputs' and 'targets', which packed rows must leave room for."""
+    return {}
+
   @property
   def config(self) -> dict[str, Any]:
     """Name and hyperparameters as plain values, enough for `from_config`."""
-    return {'method': self.name, **dataclasses.asdict(self)}
+    return {'method': self.name, **{f.name: _to_plain(getattr(self, f.name)) for f in dataclasses.fields(self)}}
 
 
-def from_config(config: dict[str, Any]) -> Method:
+def _to_plain(value: Any) -> Any:
+  if isinstance(value, Method):
+    return value.config
+  if isinstance(value, Mapping):
+    return dict(value)
+  return tuple(_to_plain(item) for item in value) if isinstance(value, (tuple, list)) else value
+
+
+def from_config(config: Mapping[str, Any]) -> Method:
   """Rebuilds a method from `Method.config`.
 
   Raises:
@@ -79,36 +114,11 @@ def from_config(config: dict[str, Any]) -> Method:
   for option in options:
     if option not in known:
       raise UserError(f'the method {name!r} has no hyperparameter {option!r}. {did_you_mean(option, known)}')
-  return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in options.items()})
+  return cls(**{key: _from_plain(value) for key, value in options.items()})
 
 
-def projections(model: nnx.Module) -> Iterator[tuple[str, Any]]:
-  """Every projection of a model that has an adapter slot: (path, module)."""
-  for path, module in nnx.iter_modules(model):
-    if hasattr(module, 'kernel') and hasattr(module, 'adapters'):
-      yield '/'.join(str(part) for part in path), module
-
-
-def match_projections(model: nnx.Module, targets: str) -> dict[str, Any]:
-  """The projections whose whole path matches a regex.
-
-  Args:
-    model: the base model.
-    targets: regular expression, matched against paths such as 'encoder/layers/0/attention/query' in full.
-
-  Returns:
-    path -> module, in path order.
-
-  Raises:
-    UserError: if the regex is malformed or matches no projection; the message lists the closest paths.
-  """
-  try:
-    pattern = re.compile(targets)
-  except re.error as error:
-    raise UserError(f'the target regex {targets!r} is malformed: {error}') from error
-  paths = dict(sorted(projections(model)))
-  found = {path: module for path, module in paths.items() if pattern.fullmatch(path)}
-  if not found:
-    close = difflib.get_close_matches(targets, paths, n=3, cutoff=0.0)
-    raise UserError(f'the target regex {targets!r} matches no projection; the closest paths are {", ".join(close)}')
-  return found
+def _from_plain(value: Any) -> Any:
+  """A hyperparameter from JSON: lists become tuples, a method inside another is rebuilt."""
+  if isinstance(value, Mapping) and 'method' in value:
+    return from_config(value)
+  return tuple(_from_plain(item) for item in value) if isinstance(value, (tuple, list)) else value

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,28 +13,36 @@ from flax import nnx
 from safetensors import SafetensorError
 
 from flan_jax.errors import UserError
-from flan_jax.peft.base import AdapterParam, Method, from_config
+from flan_jax.peft.base import Method, from_config, is_adapter
 from flan_jax.peft.digest import fingerprint
-from flan_jax.peft.partition import named_variables
+from flan_jax.peft.partition import named_variables, twin
 
 WEIGHTS = 'adapter.safetensors'
 CONFIG = 'adapter_config.json'
-SLOTS = ('adapters', 'sublayer_adapters', 'key_value_prompts', 'prompts')
+
+
+NOT_OPTIONS = ('format', 'base_fingerprint', 'parameters')
 
 
 def adapter_variables(model: nnx.Module) -> dict[str, nnx.Variable]:
-  """The parameters that a method attached, by name."""
-  return {name: v for name, (_, v) in named_variables(model).items() if isinstance(v, AdapterParam)}
+  """The variables that a method attached, by name."""
+  return {name: v for name, (_, v) in named_variables(model).items() if is_adapter(v)}
 
 
-def base_fingerprint(model: nnx.Module) -> str:
-  """A word for the values of all base parameters; the same with and without adapters."""
-  return fingerprint({name: v.get_value() for name, (_, v) in named_variables(model).items()
-                      if not isinstance(v, AdapterParam)})
+def saved_variables(model: nnx.Module, method: Method) -> dict[str, nnx.Variable]:
+  """What an adapter on disk holds: what the method attached, and the base parameters that it trains."""
+  trains = nnx.filterlib.to_predicate(method.trainable_filter())
+  return {name: v for name, (path, v) in named_variables(model).items() if is_adapter(v) or trains(path, v)}
+
+
+def base_fingerprint(model: nnx.Module, method: Method) -> str:
+  """A word for the values of all parameters that a method leaves alone; the same with and without its adapters."""
+  saved = saved_variables(model, method)
+  return fingerprint({name: v.get_value() for name, (_, v) in named_variables(model).items() if name not in saved})
 
 
 def save_adapter(model: nnx.Module, directory: str | pathlib.Path, method: Method) -> None:
-  """Writes the adapters of a model, and nothing of its base.
+  """Writes what a method trained, and nothing else of its base.
 
   The folder appears whole or not at all; an older one of the same name is replaced.
 
@@ -43,21 +52,32 @@ def save_adapter(model: nnx.Module, directory: str | pathlib.Path, method: Metho
     method: the method that attached them.
 
   Raises:
-    UserError: if the model has no adapters, or the folder cannot be written.
+    UserError: if there is nothing to save, or nothing but the whole model; or the folder cannot be written.
   """
-  found = adapter_variables(model)
+  found = saved_variables(model, method)
   if not found:
     raise UserError(f'there is no adapter to save: the method {method.name!r} attached none')
+  if method.name == 'full':
+    raise UserError('full fine-tuning has no adapter to save: its checkpoint is the model')
   arrays = {name: np.asarray(variable.get_value()) for name, variable in found.items()}
-  config = {'format': 1, **method.config, 'base_fingerprint': base_fingerprint(model),
+  config = {'format': 1, **method.config, 'base_fingerprint': base_fingerprint(model, method),
             'parameters': int(sum(a.size for a in arrays.values()))}
+  write_adapter(directory, config, arrays)
+
+
+def write_adapter(directory: str | pathlib.Path, config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+  """Writes an adapter's two files in one go; see `save_adapter`.
+
+  Raises:
+    UserError: if the folder cannot be written.
+  """
   target = pathlib.Path(directory)
   partial, old = target.with_name(target.name + '.partial'), target.with_name(target.name + '.old')
   try:
     for leftover in (partial, old):
       shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
-    safetensors.numpy.save_file(arrays, partial / WEIGHTS)
+    safetensors.numpy.save_file(dict(arrays), partial / WEIGHTS)
     (partial / CONFIG).write_text(json.dumps(config, indent=2) + '\n', encoding='utf-8')
     if target.exists():
       target.rename(old)
@@ -101,32 +121,32 @@ def load_adapter(model: nnx.Module, directory: str | pathlib.Path, *, force: boo
   config, arrays = read_adapter(directory)
   if adapter_variables(model):
     raise UserError('the model has adapters already: detach or merge them before another is loaded')
-  here, there = base_fingerprint(model), config.get('base_fingerprint')
+  method = from_config({name: value for name, value in config.items() if name not in NOT_OPTIONS})
+  trial = twin(model)  # a misfit leaves the model as it was
+  method.attach(trial, nnx.Rngs(params=0))
+  here, there = base_fingerprint(trial, method), config.get('base_fingerprint')
   if here != there and not force:
     raise UserError(f'the adapter in {directory} was trained on base weights {there}, these are {here}; '
                     'load the right base, or force it')
-  options = {k: v for k, v in config.items() if k not in ('format', 'base_fingerprint', 'parameters')}
-  method = from_config(options)
+  check_arrays(trial, method, arrays, str(directory))
   method.attach(model, nnx.Rngs(params=0))
-  slots = adapter_variables(model)
-  wrong = sorted(n for n in {*slots, *arrays} if n not in slots or n not in arrays or slots[n].shape != arrays[n].shape)
-  if wrong:
-    detach(model)
-    raise UserError(f'the adapter in {directory} does not fit this model: {len(wrong)} parameters differ in name or '
-                    f'shape, the first is {wrong[0]}')
-  for name, variable in slots.items():
-    variable.set_value(jnp.asarray(arrays[name]))
+  put_arrays(model, method, arrays)
   return method
 
 
-def detach(model: nnx.Module) -> None:
-  """Empties every slot in place: what remains is the base model."""
-  for _, module in list(nnx.iter_modules(model)):
-    for slot in SLOTS:
-      filled = getattr(module, slot, None)
-      if isinstance(filled, nnx.Dict):
-        for name in list(filled):
-          del filled[name]
+def check_arrays(model: nnx.Module, method: Method, arrays: Mapping[str, np.ndarray], place: str) -> None:
+  """Raises UserError if arrays are not those that a method saves of a model, by name and shape."""
+  slots = saved_variables(model, method)
+  wrong = sorted(n for n in {*slots, *arrays} if n not in slots or n not in arrays or slots[n].shape != arrays[n].shape)
+  if wrong:
+    raise UserError(f'the adapter in {place} does not fit this model: {len(wrong)} parameters differ in name or '
+                    f'shape, the first is {wrong[0]}')
+
+
+def put_arrays(model: nnx.Module, method: Method, arrays: Mapping[str, np.ndarray]) -> None:
+  """Puts the arrays of an adapter into a model that has the method attached, in place."""
+  for name, variable in saved_variables(model, method).items():
+    variable.set_value(jnp.asarray(arrays[name]))
 
 
 def merge_adapter(model: nnx.Module, method: Method) -> None:
@@ -135,6 +155,6 @@ def merge_adapter(model: nnx.Module, method: Method) -> None:
   Raises:
     UserError: where the method cannot be merged, or nothing is attached.
   """
-  if not adapter_variables(model) and method.name != 'full':
+  if not saved_variables(model, method):
     raise UserError(f'there is no adapter of the method {method.name!r} to merge')
   method.merge(model)

@@ -14,7 +14,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array
 
-from flan_jax.peft.base import AdapterParam
+from flan_jax.peft.base import is_adapter
 
 Params = dict[str, Array]
 Path = tuple[str | int, ...]
@@ -78,7 +78,7 @@ class Blueprint:
 
   def is_adapter(self, name: str) -> bool:
     """Whether a PEFT method owns this parameter."""
-    return isinstance(self.variables[name][1], AdapterParam)
+    return is_adapter(self.variables[name][1])
 
   def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
     """Shape and dtype of every parameter."""
@@ -102,6 +102,12 @@ def make_blueprint(model: nnx.Module, trainable: Any) -> Blueprint:
   names = [name for name, (path, variable) in variables.items() if predicate(path, variable)]
   chosen = set(names)
   return Blueprint(graphdef, variables, tuple(names), tuple(name for name in variables if name not in chosen))
+
+
+def twin(model: Any) -> Any:
+  """A second module around the same arrays: what is attached to it or set in it leaves the first one alone."""
+  blueprint = make_blueprint(model, nnx.Param)
+  return blueprint.merge(*blueprint.split(model))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -104,7 +104,7 @@ def finetune(
 
   def batches(split: str, seed: int) -> iterator.BatchIterator:
     return iterator.batches(mixture, task_feature_lengths, batch_size, seed=seed, split=split, pack=pack,
-                            use_cached=use_cached_tasks)
+                            use_cached=use_cached_tasks, prompts=method.prompt_lengths)
 
   if use_cached_tasks:
     parts.check_cached(mixture)

@@ -39,8 +39,21 @@ def _saved_params(names: Mapping[str, Any]) -> dict[str, str]:
   return {name.split('/', 1)[1]: name for name in names if name.startswith(('trainable/', 'frozen/'))}
 
 
-def check_params(path: str | pathlib.Path, wanted: Mapping[str, Any],
-                 may_lack: frozenset[str] = frozenset()) -> tuple[pathlib.Path, Mapping[str, Any]]:
+def saved_names(path: str | pathlib.Path) -> set[str]:
+  """The names of a checkpoint's parameters, adapters among them.
+
+  Raises:
+    UserError: if there is no checkpoint, or it is damaged.
+  """
+  folder = find_checkpoint(path)
+  try:
+    return set(_saved_params(checkpoints.read_meta(folder)['arrays']))
+  except checkpoints.CorruptCheckpoint as error:
+    raise UserError(f'the checkpoint {folder} is damaged: {error}') from error
+
+
+def check_params(path: str | pathlib.Path,
+                 wanted: Mapping[str, Any]) -> tuple[pathlib.Path, Mapping[str, Any]]:
   """Checks names and shapes of a checkpoint's parameters without reading one; arguments as for `load_params`.
 
   Returns:
@@ -55,7 +68,7 @@ def check_params(path: str | pathlib.Path, wanted: Mapping[str, Any],
   except checkpoints.CorruptCheckpoint as error:
     raise UserError(f'the checkpoint {folder} is damaged: {error}') from error
   saved = _saved_params(names)
-  _check_names(folder, saved, wanted, may_lack)
+  _check_names(folder, saved, wanted)
   for name, array in saved.items():
     shape = tuple(names[array][0])
     if shape != tuple(wanted[name].shape):
@@ -64,22 +77,20 @@ def check_params(path: str | pathlib.Path, wanted: Mapping[str, Any],
   return folder, names
 
 
-def load_params(path: str | pathlib.Path, wanted: Mapping[str, Any],
-                may_lack: frozenset[str] = frozenset()) -> dict[str, Array]:
+def load_params(path: str | pathlib.Path, wanted: Mapping[str, Any]) -> dict[str, Array]:
   """Reads parameters by name from a checkpoint, without optimizer state or data position.
 
   Args:
     path: a run folder (its newest checkpoint) or a checkpoint folder.
     wanted: name -> shape, dtype and, if set, sharding.
-    may_lack: names that need not be in the checkpoint: new adapters.
 
   Returns:
-    name -> array, for all wanted names that the checkpoint has.
+    name -> array, for all wanted names.
 
   Raises:
     UserError: if the checkpoint lacks a parameter, has one too many, has another shape, or is damaged.
   """
-  folder, names = check_params(path, wanted, may_lack)
+  folder, names = check_params(path, wanted)
   saved = _saved_params(names)
   try:
     arrays = checkpoints.read_arrays(folder, {array: wanted[name] for name, array in saved.items()}, names)
@@ -88,9 +99,8 @@ def load_params(path: str | pathlib.Path, wanted: Mapping[str, Any],
   return {name: arrays[array] for name, array in saved.items()}
 
 
-def _check_names(folder: pathlib.Path, saved: Mapping[str, str], wanted: Mapping[str, Any],
-                 may_lack: frozenset[str]) -> None:
-  missing = sorted(set(wanted) - set(saved) - may_lack)
+def _check_names(folder: pathlib.Path, saved: Mapping[str, str], wanted: Mapping[str, Any]) -> None:
+  missing = sorted(set(wanted) - set(saved))
   if missing:
     raise UserError(f'{folder} lacks {len(missing)} parameters of this model, the first is {missing[0]}')
   extra = sorted(set(saved) - set(wanted))

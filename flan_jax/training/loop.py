@@ -166,7 +166,8 @@ def train(
   saver = Checkpointer(model_dir, keep=keep, best_metric=best_metric, best_mode=best_mode)
   state, start = start_or_resume(plan, saver, batches, initial_checkpoint_path)
   run_folder.describe_run(model_dir, config=config_text, model_info=str(table), more=files)
-  step_fn = make_train_step(plan.blueprint, optimizer, loss, num_microbatches)
+  step_fn = make_train_step(plan.blueprint, optimizer, loss, num_microbatches,
+                            method.learning_rate_scales(plan.blueprint.trainable))
   log = MetricsLog(model_dir, resumed_at=start)
   describe = describe_provenance or getattr(batches, 'origins', None)
   count = count_examples or getattr(batches, 'count_examples', None)
@@ -180,7 +181,7 @@ def train(
       log.close()
       saver.close()  # also after a fault: a checkpoint that is being written is finished, not left half done
   result = TrainResult(step, plan, state, run.latest, signals.requested if step < train_steps else None)
-  if any(plan.blueprint.is_adapter(name) for name in plan.blueprint.trainable):
+  if method.name != Full.name:
     save_adapter(result.model(), saver.directory / ADAPTER, method)
     progress.message(f'the adapter alone is in {saver.directory / ADAPTER}')
   run.last_words(step, signals.requested)
@@ -203,13 +204,18 @@ def check_best_metric(best_metric: str | None, evaluators: Sequence[Evaluator], 
 def check_initial(plan: StatePlan, initial_checkpoint_path: str | None) -> None:
   """Raises UserError if the weights to start from are not there or are another model's; reads none of them."""
   if initial_checkpoint_path is not None:
-    initial.check_params(initial_checkpoint_path, *_wanted(plan))
+    initial.check_params(initial_checkpoint_path, _wanted(plan, initial_checkpoint_path))
 
 
-def _wanted(plan: StatePlan) -> tuple[dict[str, Any], frozenset[str]]:
-  """All parameters of a plan, and the names of those that other weights need not have."""
-  wanted = {**plan.abstract.trainable, **plan.abstract.frozen}
-  return wanted, frozenset(name for name in wanted if plan.blueprint.is_adapter(name))
+def _goes_on(plan: StatePlan, path: str) -> bool:
+  """Whether a checkpoint holds adapters of this method, to be trained further, rather than the base alone."""
+  saved = initial.saved_names(path)
+  return any(name in saved for name in plan.blueprint.variables if plan.blueprint.is_adapter(name))
+
+
+def _wanted(plan: StatePlan, path: str) -> Mapping[str, Any]:
+  """The parameters that a checkpoint to start from has to hold."""
+  return plan.abstract.params if _goes_on(plan, path) else plan.base
 
 
 def start_or_resume(plan: StatePlan, saver: Checkpointer, batches: Batches,
@@ -219,14 +225,16 @@ def start_or_resume(plan: StatePlan, saver: Checkpointer, batches: Batches,
   if restored is not None:
     batches.set_state(restored.data_state)
     return restored.state, int(restored.state.step)
-  state = plan.init()
   if initial_checkpoint_path is None:
-    return state, 0
-  loaded = initial.load_params(initial_checkpoint_path, *_wanted(plan))
+    return plan.init(), 0
+  loaded = initial.load_params(initial_checkpoint_path, _wanted(plan, initial_checkpoint_path))
+  if not _goes_on(plan, initial_checkpoint_path):
+    return plan.start(loaded), 0
+  state = plan.init()
   return dataclasses.replace(
       state,
-      trainable={name: loaded.get(name, value) for name, value in state.trainable.items()},
-      frozen={name: loaded.get(name, value) for name, value in state.frozen.items()},
+      trainable={name: loaded[name] for name in state.trainable},
+      frozen={name: loaded[name] for name in state.frozen},
   ), 0
 
 

@@ -1,7 +1,7 @@
 """The training state: one pytree with everything that a step reads and writes, and how it comes into being."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -52,21 +52,29 @@ class StatePlan:
   Attributes:
     blueprint: the model without its arrays.
     abstract: the state as shapes, each with its sharding.
-    init: builds the state on the devices, sharded from the start.
+    init: builds the state on the devices, sharded from the start, from random base weights.
+    base: the base model's parameters as shapes, each with its sharding.
+    start: builds the state from given base parameters, whose buffers it takes over.
     mesh: the device mesh.
   """
 
   blueprint: Blueprint
   abstract: TrainState
   init: Callable[[], TrainState]
+  base: Mapping[str, jax.ShapeDtypeStruct]
+  start: Callable[[Params], TrainState]
   mesh: Mesh
+
+
+def attach(model: nnx.Module, method: Method, seed: int) -> nnx.Module:
+  """Attaches the method to a base model, in place."""
+  method.attach(model, nnx.Rngs(params=jax.random.fold_in(jax.random.key(seed), 1)))
+  return model
 
 
 def build_model(make_model: MakeModel, method: Method, seed: int) -> nnx.Module:
   """Makes the model and attaches the method; the base weights depend on the seed alone, not on the method."""
-  model = make_model(nnx.Rngs(params=jax.random.key(seed)))
-  method.attach(model, nnx.Rngs(params=jax.random.fold_in(jax.random.key(seed), 1)))
-  return model
+  return attach(make_model(nnx.Rngs(params=jax.random.key(seed))), method, seed)
 
 
 def plan_state(make_model: MakeModel, method: Method, optimizer: Optimizer, partitioner: sharding.Partitioner,
@@ -83,19 +91,31 @@ def plan_state(make_model: MakeModel, method: Method, optimizer: Optimizer, part
   Returns:
     The plan. No array is allocated until `plan.init()` is called.
   """
+  base = make_blueprint(nnx.eval_shape(lambda: make_model(nnx.Rngs(params=jax.random.key(seed)))), nnx.Param)
   blueprint = make_blueprint(nnx.eval_shape(lambda: build_model(make_model, method, seed)), method.trainable_filter())
 
-  def init() -> TrainState:
-    trainable, frozen = blueprint.split(build_model(make_model, method, seed))
+  def begin(model: nnx.Module) -> TrainState:
+    trainable, frozen = blueprint.split(model)
     key = jax.random.fold_in(jax.random.key(seed), 2)
     return TrainState(jnp.zeros((), jnp.int32), trainable, frozen, optimizer.init(trainable),
                       jax.random.key_data(key), jnp.zeros((), jnp.bool))
 
+  def init() -> TrainState:
+    return begin(build_model(make_model, method, seed))
+
+  def start(params: Params) -> TrainState:
+    return begin(attach(base.merge(params), method, seed))
+
   mesh = partitioner.mesh()
   abstract = jax.eval_shape(init)
-  shardings = state_shardings(abstract, blueprint, mesh, partitioner.rules())
+  rules = partitioner.rules()
+  shardings = state_shardings(abstract, blueprint, mesh, rules)
   placed = jax.tree.map(lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), abstract, shardings)
-  return StatePlan(blueprint, placed, jax.jit(init, out_shardings=shardings), mesh)
+  shapes = base.shapes()
+  where = sharding.param_shardings({name: base.axes(name) for name in shapes}, shapes, mesh, rules)
+  wanted = {name: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=where[name]) for name, a in shapes.items()}
+  return StatePlan(blueprint, placed, jax.jit(init, out_shardings=shardings), wanted,
+                   jax.jit(start, out_shardings=shardings, donate_argnums=0), mesh)
 
 
 def state_shardings(abstract: TrainState, blueprint: Blueprint, mesh: Mesh, rules: sharding.Rules) -> Any:

@@ -77,7 +77,7 @@ def accumulated_gradient(blueprint: Blueprint, loss: losses.LossConfig, state: T
 
 
 def make_train_step(blueprint: Blueprint, optimizer: Optimizer, loss: losses.LossConfig,
-                    num_microbatches: int = 1) -> TrainStep:
+                    num_microbatches: int = 1, rate_scales: Mapping[str, float] | None = None) -> TrainStep:
   """Builds the jitted step; the old state's buffers are donated to the new one.
 
   Args:
@@ -85,11 +85,14 @@ def make_train_step(blueprint: Blueprint, optimizer: Optimizer, loss: losses.Los
     optimizer: over the trainable parameters.
     loss: what is minimised.
     num_microbatches: gradient accumulation; equals one large batch, token-weighted, at a fraction of the memory.
+    rate_scales: factors of the learning rate by parameter name (LoRA+).
 
   Returns:
     The step. A step whose loss or gradient is not finite leaves the state as it was, except for `halted`, and so do
     all steps after it: the host can look at the losses when it likes and still finds the state before the fault.
   """
+
+  scales = rate_scales or {}
 
   def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     key = jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
@@ -98,6 +101,7 @@ def make_train_step(blueprint: Blueprint, optimizer: Optimizer, loss: losses.Los
     gradient = jax.tree.map(lambda g: g / divisor.astype(g.dtype), gradient)
     norm = global_norm(gradient)
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.trainable)
+    updates = {name: u * scales[name] if name in scales else u for name, u in updates.items()}
     trainable = optax.apply_updates(state.trainable, updates)
     halted = state.halted | ~(jnp.isfinite(sums.loss) & jnp.isfinite(norm))
     changing = (state.step, state.trainable, state.opt_state)
