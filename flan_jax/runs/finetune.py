@@ -88,7 +88,8 @@ def finetune(
   """
   parts.use_tasks(mixture_or_task_module)
   make_model = parts.model_maker(model, vocabulary)
-  method, partitioner = method or Full(), partitioner or sharding.Partitioner()
+  method = (method or Full()).bound(lambda text: vocabulary.encode(text))
+  partitioner = partitioner or sharding.Partitioner()
   followed = [eval_tasks] if isinstance(eval_tasks, str) else eval_tasks
   loop.Schedule(train_steps, log_period, checkpoint_period)  # raises where one of them cannot be meant
   if eval_period < 1:

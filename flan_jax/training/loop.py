@@ -172,7 +172,7 @@ def train(
   describe = describe_provenance or getattr(batches, 'origins', None)
   count = count_examples or getattr(batches, 'count_examples', None)
   with StopSignals() as signals, Progress(train_steps, start, visible=show_progress) as progress:
-    for line in (*notes, f'{table.summary}; step {start} of {train_steps}'):
+    for line in (*notes, *table.modules, f'{table.summary}; step {start} of {train_steps}'):
       progress.message(line)
     run = _Run(plan, schedule, loss, method, saver, log, progress, evaluators, batches, model_dir, describe, count)
     try:

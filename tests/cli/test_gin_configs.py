@@ -71,6 +71,9 @@ def batch_of(rows, lengths):
 def dry_run(bindings, optimizer):
   config = bindings['model']
   batch = batch_of(bindings.get('batch_size', 8), bindings['task_feature_lengths'])
+  for feature in bindings['method'].prompt_lengths if bindings.get('method') else ():
+    side = {'inputs': 'encoder', 'targets': 'decoder'}[feature]
+    batch[f'{side}_prompt_positions'] = batch[f'{side}_input_tokens']
   return loop.dry_run(make_model=lambda rngs: T5(config, rngs=rngs), batch=batch, optimizer=optimizer,
                       method=bindings.get('method'), loss=bindings.get('loss'))
 

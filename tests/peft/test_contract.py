@@ -14,8 +14,8 @@ from flan_jax.models import beam_search, greedy, shift_right
 from flan_jax.peft import io
 from flan_jax.peft.partition import make_blueprint, named_variables, parameter_table
 from flan_jax.training import losses, optimizers, sharding
-from flan_jax.training.state import plan_state
-from flan_jax.training.step import make_train_step
+from flan_jax.training.state import TrainState, plan_state
+from flan_jax.training.step import accumulated_gradient, make_train_step
 from tests.peft.methods import CONFIGS, IDENTITY, MERGEABLE, METHODS, attached, base, batch, make, packed, stirred
 from tests.training import toy
 
@@ -157,6 +157,32 @@ def test_eight_devices_give_the_weights_of_one(name):
   assert one.trainable.keys() == many.trainable.keys()
   for path, value in one.trainable.items():
     np.testing.assert_allclose(value, many.trainable[path], atol=1e-5, rtol=1e-3, err_msg=path)
+
+
+@every_method
+def test_micro_batches_give_the_gradient_of_the_whole(name):
+  model, method = stirred(name), METHODS[name]
+  blueprint = make_blueprint(model, method.trainable_filter())
+  trainable, frozen = blueprint.split(model)
+  state = TrainState(jnp.int32(0), trainable, frozen, None, jnp.zeros(2, jnp.uint32), jnp.bool(False))
+  sums = [accumulated_gradient(blueprint, losses.LossConfig(), state, batch(), jax.random.key(0), parts)
+          for parts in (1, 4)]
+  for path in trainable:
+    np.testing.assert_allclose(sums[0][0][path], sums[1][0][path], atol=1e-5, rtol=1e-4, err_msg=path)
+
+
+@every_method
+def test_recomputing_activations_changes_no_gradient(name):
+  model, method = stirred(name), METHODS[name]
+  blueprint = make_blueprint(model, method.trainable_filter())
+  trainable, frozen = blueprint.split(model)
+
+  def loss(params):
+    return losses.loss_sums(blueprint.merge(params, frozen)(batch()), batch(), losses.LossConfig()).loss
+
+  kept, recomputed = jax.grad(loss)(trainable), jax.grad(jax.checkpoint(loss))(trainable)
+  for path in trainable:
+    np.testing.assert_allclose(kept[path], recomputed[path], atol=1e-6, rtol=1e-5, err_msg=path)
 
 
 @every_method
