@@ -16,10 +16,12 @@ from flan_jax.peft.partition import make_blueprint, named_variables, parameter_t
 from flan_jax.training import losses, optimizers, sharding
 from flan_jax.training.state import TrainState, plan_state
 from flan_jax.training.step import accumulated_gradient, make_train_step
-from tests.peft.methods import CONFIGS, IDENTITY, MERGEABLE, METHODS, attached, base, batch, make, packed, stirred
+from tests.peft.methods import CONFIGS, IDENTITY, MERGEABLE, METHODS, QUICK, attached, base, batch, make, packed, stirred
 from tests.training import toy
 
 every_method = pytest.mark.parametrize('name', METHODS)
+every_method_in_training = pytest.mark.parametrize(
+  'name', [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in METHODS])
 every_model = pytest.mark.parametrize('kind', CONFIGS)
 adapting = pytest.mark.parametrize('name', [name for name in METHODS if name != 'full'])
 
@@ -62,7 +64,7 @@ def test_a_moved_adapter_changes_the_logits_and_no_base_path(name, kind):
 
 
 @every_model
-@every_method
+@every_method_in_training
 def test_only_what_trains_moves_and_has_an_optimizer_state(name, kind):
   plan, state, metrics = trained(name, kind)
   before = plan.init()
@@ -138,7 +140,7 @@ def test_cached_decoding_agrees_with_teacher_forcing(name, kind):
   np.testing.assert_array_equal(jnp.argmax(logits, axis=-1), decoded.tokens)
 
 
-@every_method
+@every_method_in_training
 def test_beams_score_as_teacher_forcing_does(name):
   model = stirred(name)
   source = batch()['encoder_input_tokens'][:2]
@@ -149,7 +151,7 @@ def test_beams_score_as_teacher_forcing_does(name):
   np.testing.assert_allclose(beams.scores.reshape(-1), sums, rtol=1e-4)
 
 
-@every_method
+@every_method_in_training
 def test_eight_devices_give_the_weights_of_one(name):
   sgd = optimizers.from_optax('sgd', 0.1, momentum=0.9)  # Adam would blow up the rounding of small gradients
   _, one, _ = trained(name, 't5_1_1', optimizer=sgd)
@@ -159,7 +161,7 @@ def test_eight_devices_give_the_weights_of_one(name):
     np.testing.assert_allclose(value, many.trainable[path], atol=1e-5, rtol=1e-3, err_msg=path)
 
 
-@every_method
+@every_method_in_training
 def test_micro_batches_give_the_gradient_of_the_whole(name):
   model, method = stirred(name), METHODS[name]
   blueprint = make_blueprint(model, method.trainable_filter())
@@ -171,7 +173,7 @@ def test_micro_batches_give_the_gradient_of_the_whole(name):
     np.testing.assert_allclose(sums[0][0][path], sums[1][0][path], atol=1e-5, rtol=1e-4, err_msg=path)
 
 
-@every_method
+@every_method_in_training
 def test_recomputing_activations_changes_no_gradient(name):
   model, method = stirred(name), METHODS[name]
   blueprint = make_blueprint(model, method.trainable_filter())
@@ -185,7 +187,7 @@ def test_recomputing_activations_changes_no_gradient(name):
     np.testing.assert_allclose(kept[path], recomputed[path], atol=1e-6, rtol=1e-5, err_msg=path)
 
 
-@every_method
+@every_method_in_training
 def test_stopped_and_resumed_ends_with_the_same_bits(name, tmp_path):
   shared = {'make_model': make('t5_1_1'), 'method': METHODS[name], 'checkpoint_period': 2}
   whole = toy.run(tmp_path / 'whole', 4, **shared)
