@@ -42,7 +42,7 @@ METHODS = {
 }
 IDENTITY = ('full', 'lora', 'lora_everywhere', 'pissa', 'ia3', 'bitfit', 'norms', 'layers', 'houlsby', 'pfeiffer',
             'parallel')
-QUICK = ('lora', 'ia3', 'norms', 'houlsby', 'prompt', 'prefix', 'int8_lora')  # one of a kind; the others' training is slow
+QUICK = ('lora', 'ia3', 'norms', 'houlsby', 'prompt', 'prefix', 'int8_lora')  # one of a kind
 MERGEABLE = ('full', 'lora', 'lora_everywhere', 'pissa', 'dora', 'ia3', 'norms', 'layers', 'int8_lora', 'nf4_lora')
 
 

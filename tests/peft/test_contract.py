@@ -16,7 +16,19 @@ from flan_jax.peft.partition import make_blueprint, named_variables, parameter_t
 from flan_jax.training import losses, optimizers, sharding
 from flan_jax.training.state import TrainState, plan_state
 from flan_jax.training.step import accumulated_gradient, make_train_step
-from tests.peft.methods import CONFIGS, IDENTITY, MERGEABLE, METHODS, QUICK, attached, base, batch, make, packed, stirred
+from tests.peft.methods import (
+  CONFIGS,
+  IDENTITY,
+  MERGEABLE,
+  METHODS,
+  QUICK,
+  attached,
+  base,
+  batch,
+  make,
+  packed,
+  stirred,
+)
 from tests.training import toy
 
 every_method = pytest.mark.parametrize('name', METHODS)
