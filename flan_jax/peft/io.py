@@ -1,6 +1,7 @@
 """Adapters alone on disk: a few megabytes of safetensors, and a config that knows which base they belong to."""
 
 import json
+import logging
 import pathlib
 import shutil
 from collections.abc import Mapping
@@ -19,9 +20,8 @@ from flan_jax.peft.partition import named_variables, twin
 
 WEIGHTS = 'adapter.safetensors'
 CONFIG = 'adapter_config.json'
-
-
-NOT_OPTIONS = ('format', 'base_fingerprint', 'parameters')
+_log = logging.getLogger(__name__)
+NOT_OPTIONS = ('format', 'base_fingerprint', 'base_model', 'parameters')
 
 
 def adapter_variables(model: nnx.Module) -> dict[str, nnx.Variable]:
@@ -65,8 +65,16 @@ def save_adapter(model: nnx.Module, directory: str | pathlib.Path, method: Metho
   write_adapter(directory, config, arrays)
 
 
-def write_adapter(directory: str | pathlib.Path, config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+def write_adapter(directory: str | pathlib.Path, config: Mapping[str, Any], arrays: Mapping[str, np.ndarray], *,
+                  weights: str = WEIGHTS, metadata: Mapping[str, str] | None = None) -> None:
   """Writes an adapter's two files in one go; see `save_adapter`.
+
+  Args:
+    directory: gets them.
+    config: what becomes adapter_config.json.
+    arrays: by name.
+    weights: the name of the file of arrays; other programs have their own.
+    metadata: what its header says beside names and shapes.
 
   Raises:
     UserError: if the folder cannot be written.
@@ -77,7 +85,7 @@ def write_adapter(directory: str | pathlib.Path, config: Mapping[str, Any], arra
     for leftover in (partial, old):
       shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
-    safetensors.numpy.save_file(dict(arrays), partial / WEIGHTS)
+    safetensors.numpy.save_file(dict(arrays), partial / weights, dict(metadata) if metadata else None)
     (partial / CONFIG).write_text(json.dumps(config, indent=2) + '\n', encoding='utf-8')
     if target.exists():
       target.rename(old)
@@ -87,8 +95,13 @@ def write_adapter(directory: str | pathlib.Path, config: Mapping[str, Any], arra
     raise UserError(f'cannot write the adapter to {target}: {error}') from error
 
 
-def read_adapter(directory: str | pathlib.Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read_adapter(directory: str | pathlib.Path, *, weights: str = WEIGHTS) -> tuple[
+    dict[str, Any], dict[str, np.ndarray]]:
   """Reads an adapter's config and arrays.
+
+  Args:
+    directory: holds them.
+    weights: the name of the file of arrays.
 
   Raises:
     UserError: if a file is missing or damaged.
@@ -96,16 +109,19 @@ def read_adapter(directory: str | pathlib.Path) -> tuple[dict[str, Any], dict[st
   folder = pathlib.Path(directory)
   try:
     config = json.loads((folder / CONFIG).read_text(encoding='utf-8'))
-    return config, safetensors.numpy.load_file(folder / WEIGHTS)
+    return config, safetensors.numpy.load_file(folder / weights)
   except FileNotFoundError as error:
-    raise UserError(f'there is no adapter in {folder}: {pathlib.Path(error.filename or WEIGHTS).name} is missing, '
-                    'expected adapter.safetensors and adapter_config.json') from error
+    raise UserError(f'there is no adapter in {folder}: {pathlib.Path(error.filename or weights).name} is missing, '
+                    f'expected {weights} and {CONFIG}') from error
   except (OSError, ValueError, SafetensorError) as error:
     raise UserError(f'the adapter in {folder} cannot be read: {error}') from error
 
 
 def load_adapter(model: nnx.Module, directory: str | pathlib.Path, *, force: bool = False) -> Method:
   """Attaches a saved adapter to its base model, in place.
+
+  An adapter that was converted from another program has no fingerprint of its base: it is attached unchecked, and a
+  warning says so.
 
   Args:
     model: the base model, without adapters.
@@ -125,7 +141,11 @@ def load_adapter(model: nnx.Module, directory: str | pathlib.Path, *, force: boo
   trial = twin(model)  # a misfit leaves the model as it was
   method.attach(trial, nnx.Rngs(params=0))
   here, there = base_fingerprint(trial, method), config.get('base_fingerprint')
-  if here != there and not force:
+  if there is None and 'base_fingerprint' in config:
+    _log.warning('the adapter in %s comes from another program and has no fingerprint of its base%s: whether these are '
+                 'the weights it was trained on cannot be checked', directory,
+                 f' ({config["base_model"]})' if config.get('base_model') else '')
+  elif here != there and not force:
     raise UserError(f'the adapter in {directory} was trained on base weights {there}, these are {here}; '
                     'load the right base, or force it')
   check_arrays(trial, method, arrays, str(directory))
