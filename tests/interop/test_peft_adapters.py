@@ -37,11 +37,11 @@ S2S = {'task_type': 'SEQ_2_SEQ_LM'}
 CASES = {
   'lora': lambda: peft.LoraConfig(
     **S2S, r=4, lora_alpha=6, target_modules=['q', 'v', 'wi_0', 'wo'],
-    rank_pattern={'wo': 3, r'encoder\.block\.1\..*\.q': 2}, alpha_pattern={r'decoder\..*\.v': 9}),
+    rank_pattern={'wo': 3, r'encoder\.block\.0\..*\.q': 2}, alpha_pattern={r'decoder\..*\.v': 9}),
   'rslora': lambda: peft.LoraConfig(**S2S, r=4, lora_alpha=6, use_rslora=True, rank_pattern={'v': 2}),
   'lora_regex': lambda: peft.LoraConfig(
     **S2S, r=2, target_modules=r'lm_head|decoder\.block\.1\.layer\.[12]\..*\.(q|wi_1)', exclude_modules=['wi_1']),
-  'dora': lambda: peft.LoraConfig(**S2S, r=2, lora_alpha=6, use_dora=True, target_modules=['k', 'o', 'wi_1', 'wo']),
+  'dora': lambda: peft.LoraConfig(**S2S, r=2, lora_alpha=6, use_dora=True, target_modules=['o', 'wi_1']),
   'ia3': lambda: peft.IA3Config(**S2S),
   'prompt': lambda: peft.PromptTuningConfig(**S2S, num_virtual_tokens=3, num_transformer_submodules=1),
   'norms': lambda: peft.LNTuningConfig(**S2S),
@@ -51,7 +51,7 @@ METHODS = {
   'pissa': ours.LoRA(rank=2, init='pissa', rank_stabilized=True, alpha_pattern={'encoder/.*': 4.0}),
   'dora': ours.DoRA(rank=2, targets='.*(attention|mlp)/.*'),
   'ia3': ours.IA3(targets='.*mlp/wo|encoder/layers/0/attention/key', input_targets='.*attention/out'),
-  'prompt': ours.PromptTuning(length=4),
+  'prompt': ours.PromptTuning(length=3),
   'norms': ours.Norms(targets='decoder/.*norm/scale'),
 }
 CONFIG = tiny_config(dropout_rate=0.0)
@@ -283,10 +283,10 @@ def test_the_half_of_a_prompt_that_peft_never_reads_is_left_out_and_said(tmp_pat
 
 def test_p_tuning_arrives_as_the_prompt_that_its_encoder_made(tmp_path, capsys):
   theirs, model = base()
-  theirs = stirred(theirs, peft.PromptEncoderConfig(**S2S, num_virtual_tokens=2, encoder_hidden_size=5))
+  theirs = stirred(theirs, peft.PromptEncoderConfig(**S2S, num_virtual_tokens=3, encoder_hidden_size=5))
   convert(saved(theirs, tmp_path / 'theirs'), tmp_path / 'ours')
   assert "note: P-tuning's prompt encoder is not in peft's files" in capsys.readouterr().out
-  assert ours.load_adapter(model, tmp_path / 'ours') == ours.PromptTuning(length=2, init='uniform')
+  assert ours.load_adapter(model, tmp_path / 'ours') == ours.PromptTuning(length=3, init='uniform')
   assert distance(model, theirs) < 1e-5
 
 
