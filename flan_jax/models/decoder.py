@@ -25,12 +25,14 @@ class Memory(NamedTuple):
     cross_mask: True where a query sees an encoder position.
     biases: every layer's position bias over the whole decode.
     start: decoder positions before the first token, those of the decoder's prompts.
+    visible: True at the decoder positions that a row has, where rows have prompts of their own; None for all.
   """
 
   cross: tuple[KeyValues, ...]
   cross_mask: Bool[Array, 'batch 1 #query key']
   biases: tuple[Float[Array, '1 heads length length'], ...]
   start: Int[Array, '']
+  visible: Bool[Array, 'rows length'] | None
 
 
 class DecoderLayer(nnx.Module):
@@ -138,8 +140,11 @@ class Decoder(stack.Stack):
       prompt = self.prompt(embedded.shape[0], embedded.dtype, rngs=rngs)
     if prompt is not None:
       refuse_packed(segment_ids)
-      embedded, dropped = jnp.concatenate([prompt, embedded], axis=1), prompt.shape[1]
+      embedded, dropped = jnp.concatenate([prompt.embeddings, embedded], axis=1), prompt.embeddings.shape[1]
     self_mask, cross_mask = _masks(embedded.shape[1], encoded, segment_ids)
+    visible = _visible(prompt, embedded.shape[1] - dropped)
+    if visible is not None:
+      self_mask = self_mask & masks.key_mask(visible)
     x = dropout(embedded, self.dropout_rate, rngs)
     for layer, bias in zip(self.layers, self.biases(x.shape[1]), strict=True):
       cross = layer.cross_key_values(encoded.states, rngs=rngs)
@@ -159,13 +164,13 @@ class Decoder(stack.Stack):
     """
     dtype = encoded.states.dtype
     prompt = self.prompt(rows, dtype, rngs=None)
-    before = 0 if prompt is None else prompt.shape[1]
+    before = 0 if prompt is None else prompt.embeddings.shape[1]
     cross = tuple(layer.cross_key_values(encoded.states) for layer in self.layers)
     biases = tuple(self.biases(before + length))
-    memory = Memory(cross, masks.key_mask(encoded.visible), biases, jnp.int32(0))
+    memory = Memory(cross, masks.key_mask(encoded.visible), biases, jnp.int32(0), _visible(prompt, length))
     cache = tuple(layer.empty_cache(rows, before + length, dtype) for layer in self.layers)
     if prompt is not None:
-      _, cache = self.step(prompt, memory, cache, jnp.int32(0))
+      _, cache = self.step(prompt.embeddings, memory, cache, jnp.int32(0))
     return memory._replace(start=jnp.int32(before)), cache
 
   def step(
@@ -185,11 +190,20 @@ class Decoder(stack.Stack):
     index, x, written = memory.start + position, embedded, []
     queries, length = embedded.shape[1], memory.biases[0].shape[3]
     mask = (jnp.arange(length)[None, :] <= (index + jnp.arange(queries))[:, None])[None, None]
+    if memory.visible is not None:
+      mask = mask & masks.key_mask(memory.visible)
     for layer, cross, bias, layer_cache in zip(self.layers, memory.cross, memory.biases, cache, strict=True):
       rows = jax.lax.dynamic_slice_in_dim(bias, index, queries, axis=2)
       x, new = layer(x, cross, mask, memory.cross_mask, rows, cache=layer_cache, index=index)
       written.append(new)
     return self.decoder_norm(x), tuple(written)
+
+
+def _visible(prompt: stack.Prompts | None, length: int) -> Bool[Array, 'rows longer'] | None:
+  """Returns which positions each row has, prompts and so many tokens, or None where every row has all of them."""
+  if prompt is None or prompt.visible is None:
+    return None
+  return stack.with_tokens(prompt, jnp.ones((prompt.visible.shape[0], length), bool))
 
 
 def _masks(

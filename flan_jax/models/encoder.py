@@ -91,8 +91,8 @@ class Encoder(stack.Stack):
       prompt = self.prompt(embedded.shape[0], embedded.dtype, rngs=rngs)
     if prompt is not None:
       refuse_packed(segment_ids)
-      embedded = jnp.concatenate([prompt, embedded], axis=1)
-      visible = jnp.pad(visible, ((0, 0), (prompt.shape[1], 0)), constant_values=True)
+      embedded = jnp.concatenate([prompt.embeddings, embedded], axis=1)
+      visible = stack.with_tokens(prompt, visible)
     mask = masks.key_mask(visible) if segment_ids is None else masks.segment_mask(segment_ids, segment_ids)
     x = dropout(embedded, self.dropout_rate, rngs)
     for layer, bias in zip(self.layers, self.biases(x.shape[1]), strict=True):

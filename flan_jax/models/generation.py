@@ -60,24 +60,36 @@ class Generator(Runner):
       'beam': {'num_beams': num_beams, 'alpha': alpha},
     }[method]
 
-  def __call__(self, rows: Rows, *, max_decode_len: int | None = None, seed: int | None = None) -> list[list[int]]:
+  def __call__(
+    self,
+    rows: Rows,
+    *,
+    max_decode_len: int | None = None,
+    seed: int | None = None,
+    adapters: Sequence[int] | None = None,
+  ) -> list[list[int]]:
     """Returns one continuation for each row, without padding and EOS.
 
     Args:
       rows: token rows, ragged or padded with id 0; a row without tokens has an empty continuation.
       max_decode_len: overrides the generator's for this call.
       seed: overrides the generator's for this call; a row's draw depends on it and on the row's place alone.
+      adapters: which one each row uses, -1 for none, where the model holds several (`peft.attach_rows`).
     """
+    if adapters is not None and len(adapters) != len(rows):
+      raise ValueError(f'{len(rows)} rows but {len(adapters)} adapters')
     sources = [bucketing.strip(row) for row in rows]
     results: list[list[int]] = [[] for _ in sources]
     key = jax.random.key(self.seed if seed is None else seed)
     length = self.max_decode_len if max_decode_len is None else max_decode_len
     for indices in bucketing.batches_by_length([len(row) for row in sources], self.batch_size):
-      for index, tokens in zip(indices, self._run(sources, indices, length, key), strict=False):
+      for index, tokens in zip(indices, self._run(sources, indices, length, key, adapters), strict=False):
         results[index] = self._until_eos(tokens) if len(sources[index]) else []
     return results
 
-  def _run(self, sources: Sequence[np.ndarray], indices: list[int], length: int, key: jax.Array) -> np.ndarray:
+  def _run(
+    self, sources: Sequence[np.ndarray], indices: list[int], length: int, key: jax.Array, adapters: Sequence[int] | None
+  ) -> np.ndarray:
     """Decodes one batch of rows, padded to a bucket in both sizes."""
     count = min(bucketing.bucket_size(len(indices)), max(self.batch_size, len(indices)))
     longest = bucketing.bucket_size(max(len(sources[i]) for i in indices))
@@ -85,7 +97,8 @@ class Generator(Runner):
     ids = np.zeros(count, np.int32)
     ids[: len(indices)] = indices
     function = {'greedy': _greedy, 'sample': _sample, 'beam': _beam}[self.method]
-    run = self.compiled(function, max_decode_len=length, eos_id=self.eos_id, **self._settings)
+    state = self.assigned(adapters, indices, count)
+    run = self.compiled(function, state=state, max_decode_len=length, eos_id=self.eos_id, **self._settings)
     return np.asarray(run(inputs, key, ids))
 
   def _until_eos(self, tokens: np.ndarray) -> list[int]:

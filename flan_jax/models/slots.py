@@ -20,7 +20,9 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
+
+from flan_jax.errors import UserError
 
 M = TypeVar('M', bound=nnx.Module)
 
@@ -67,6 +69,29 @@ class KernelStorage(nnx.Module):
     raise TypeError(f'{type(self).__name__} does not define decode: it must return a kernel')
 
 
+class RowIds(nnx.Variable):
+  """Int[batch]: which of several adapters each row uses, for slots that hold them all; -1 for none.
+
+  A model has at most one, shared by its slots. `Generator` and `Scorer` set it to what they are told of their rows.
+  """
+
+
+def by_row(x: Float[Array, 'rows *middle features'], ids: Int[Array, 'batch']) -> Float[Array, 'batch items features']:
+  """Lays the activations of neighbouring rows that share one entry of `RowIds` side by side.
+
+  Raises:
+    UserError: if the rows are no multiple of the entries.
+  """
+  check_rows(x.shape[0], ids.shape[0])
+  return x.reshape(ids.shape[0], -1, x.shape[-1])
+
+
+def check_rows(rows: int, assigned: int) -> None:
+  """Raises UserError if the rows of a batch are no multiple of those that adapters were assigned to."""
+  if rows % assigned:
+    raise UserError(f'{assigned} rows were assigned an adapter, and the batch has {rows}: assign one to every row')
+
+
 class SublayerAdapter(nnx.Module):
   """Changes what an attention or feed-forward sub-layer adds to the residual stream (Houlsby et al. 2019)."""
 
@@ -98,10 +123,18 @@ class KeyValuePrompt(nnx.Module):
 class InputPrompt(nnx.Module):
   """Extra embeddings at the head of a stack's input (prompt tuning, Lester et al. 2021)."""
 
-  def __call__(self, *, rngs: nnx.Rngs | None = None) -> Float[Array, 'prompt embed']:
-    """Returns the extra embeddings; the tokens follow them, and their outputs are dropped from the logits."""
+  def __call__(self, *, rngs: nnx.Rngs | None = None) -> Float[Array, '*batch prompt embed']:
+    """Returns the extra embeddings; the tokens follow them, and their outputs are dropped from the logits.
+
+    They are the same for all rows, or each row's own: then a batch may have a multiple of their rows, and each counts
+    for so many neighbours.
+    """
     del rngs
     raise TypeError(f'{type(self).__name__} does not define __call__: it must return extra embeddings')
+
+  def visible(self) -> Bool[Array, 'batch prompt'] | None:
+    """Returns which positions are there for each row, where every row has its own prompt; None for all."""
+    return None
 
 
 def named_modules(model: nnx.Module, kind: type[M]) -> Iterator[tuple[str, M]]:

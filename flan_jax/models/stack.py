@@ -1,15 +1,29 @@
 """What the encoder and the decoder share: position biases, prompts at the head of the input, the norm of a layer."""
 
-import functools
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
+from flan_jax.errors import UserError
 from flan_jax.models import initializers
 from flan_jax.models.config import T5Config
 from flan_jax.models.layers import RMSNorm
 from flan_jax.models.relative_position import RelativePositionBias
+from flan_jax.models.slots import check_rows
+
+
+class Prompts(NamedTuple):
+  """What stands before the tokens of a batch.
+
+  Attributes:
+    embeddings: of all prompts, for every row.
+    visible: True at the positions that a row has, or None where all rows have all of them.
+  """
+
+  embeddings: Float[Array, 'batch prompt embed']
+  visible: Bool[Array, 'batch prompt'] | None
 
 
 def layer_norm(config: T5Config) -> RMSNorm:
@@ -25,6 +39,13 @@ def position_bias(config: T5Config, rngs: nnx.Rngs, *, bidirectional: bool) -> R
   return RelativePositionBias(
     table, bidirectional=bidirectional, max_distance=config.relative_attention_max_distance
   )
+
+
+def with_tokens(prompt: Prompts, visible: Bool[Array, 'batch length']) -> Bool[Array, 'batch longer']:
+  """Returns which positions may be attended to, prompts first, from which tokens may."""
+  if prompt.visible is not None:
+    return jnp.concatenate([prompt.visible, visible], axis=1)
+  return jnp.pad(visible, ((0, 0), (prompt.embeddings.shape[1], 0)), constant_values=True)
 
 
 class Stack(nnx.Module):
@@ -50,13 +71,23 @@ class Stack(nnx.Module):
       return [self.relpos_bias(length, length)] * len(self.layers)
     return [layer.relpos_bias(length, length) for layer in self.layers]
 
-  def prompt(self, batch: int, dtype: jnp.dtype, *, rngs: nnx.Rngs | None) -> Float[Array, 'batch prompt embed'] | None:
-    """Returns the embeddings of all prompts for every row of a batch, or None where the slot is empty."""
+  def prompt(self, batch: int, dtype: jnp.dtype, *, rngs: nnx.Rngs | None) -> Prompts | None:
+    """Returns all prompts for every row of a batch, or None where the slot is empty.
+
+    Raises:
+      UserError: if rows have prompts of their own and the batch has no multiple of those rows.
+    """
     if not self.prompts:
       return None
-    parts = [prompt(rngs=rngs).astype(dtype) for prompt in self.prompts.values()]
-    joined = functools.reduce(lambda left, right: jnp.concatenate([left, right]), parts)
-    return jnp.broadcast_to(joined[None], (batch, *joined.shape))
+    parts = [_for_rows(prompt(rngs=rngs).astype(dtype), batch) for prompt in self.prompts.values()]
+    seen = [prompt.visible() for prompt in self.prompts.values()]
+    visible = None
+    if any(part is not None for part in seen):
+      visible = jnp.concatenate([
+        jnp.ones(part.shape[:2], bool) if mask is None else jnp.repeat(mask, batch // mask.shape[0], axis=0)
+        for part, mask in zip(parts, seen, strict=True)
+      ], axis=1)  # fmt: skip
+    return Prompts(jnp.concatenate(parts, axis=1), visible)
 
   def in_place(
     self, embedded: Float[Array, 'batch length embed'], positions: Int[Array, 'batch length'], *, rngs: nnx.Rngs | None
@@ -67,8 +98,21 @@ class Stack(nnx.Module):
       embedded: the tokens' embeddings; what stands at the room is not read.
       positions: 1 at the first position of a prompt, 2 at the second, ...; 0 at tokens.
       rngs: a source of dropout keys, or None.
+
+    Raises:
+      UserError: if every row has its own prompt: a packed row has several examples.
     """
+    if any(prompt.visible() is not None for prompt in self.prompts.values()):
+      raise UserError('a packed batch cannot have a soft prompt for each row: unpack it')
     prompt = self.prompt(1, embedded.dtype, rngs=rngs)
     if prompt is None:
       return embedded
-    return jnp.where(positions[..., None] > 0, jnp.take(prompt[0], positions - 1, axis=0, mode='clip'), embedded)
+    table = prompt.embeddings[0]
+    return jnp.where(positions[..., None] > 0, jnp.take(table, positions - 1, axis=0, mode='clip'), embedded)
+
+
+def _for_rows(prompt: Float[Array, '*batch prompt embed'], batch: int) -> Float[Array, 'batch prompt embed']:
+  if prompt.ndim == 2:
+    return jnp.broadcast_to(prompt[None], (batch, *prompt.shape))
+  check_rows(batch, prompt.shape[0])
+  return jnp.repeat(prompt, batch // prompt.shape[0], axis=0)

@@ -60,9 +60,13 @@ def save_adapter(model: nnx.Module, directory: str | pathlib.Path, method: Metho
   if method.name == 'full':
     raise UserError('full fine-tuning has no adapter to save: its checkpoint is the model')
   arrays = {name: np.asarray(variable.get_value()) for name, variable in found.items()}
-  config = {'format': 1, **method.config, 'base_fingerprint': base_fingerprint(model, method),
-            'parameters': int(sum(a.size for a in arrays.values()))}
-  write_adapter(directory, config, arrays)
+  write_adapter(directory, adapter_config(method, base_fingerprint(model, method), arrays), arrays)
+
+
+def adapter_config(method: Method, base: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+  """What stands in adapter_config.json: the method, the base it belongs to by fingerprint, and its size."""
+  return {'format': 1, **method.config, 'base_fingerprint': base,
+          'parameters': int(sum(a.size for a in arrays.values()))}
 
 
 def write_adapter(directory: str | pathlib.Path, config: Mapping[str, Any], arrays: Mapping[str, np.ndarray], *,
@@ -134,11 +138,21 @@ def load_adapter(model: nnx.Module, directory: str | pathlib.Path, *, force: boo
   Raises:
     UserError: if the base is another one, has adapters already, or the arrays do not fit it.
   """
-  config, arrays = read_adapter(directory)
   if adapter_variables(model):
     raise UserError('the model has adapters already: detach or merge them before another is loaded')
+  method, arrays = read_fitting(model, directory, force=force)
+  method.attach(model, nnx.Rngs(params=0))
+  put_arrays(model, method, arrays)
+  return method
+
+
+def read_fitting(
+  model: nnx.Module, directory: str | pathlib.Path, *, force: bool = False
+) -> tuple[Method, dict[str, np.ndarray]]:
+  """Reads an adapter that fits a base model, which is left as it is; arguments and errors as for `load_adapter`."""
+  config, arrays = read_adapter(directory)
   method = from_config({name: value for name, value in config.items() if name not in NOT_OPTIONS})
-  trial = twin(model)  # a misfit leaves the model as it was
+  trial = twin(model)
   method.attach(trial, nnx.Rngs(params=0))
   here, there = base_fingerprint(trial, method), config.get('base_fingerprint')
   if there is None and 'base_fingerprint' in config:
@@ -148,22 +162,20 @@ def load_adapter(model: nnx.Module, directory: str | pathlib.Path, *, force: boo
   elif here != there and not force:
     raise UserError(f'the adapter in {directory} was trained on base weights {there}, these are {here}; '
                     'load the right base, or force it')
-  check_arrays(trial, method, arrays, str(directory))
-  method.attach(model, nnx.Rngs(params=0))
-  put_arrays(model, method, arrays)
-  return method
+  check_arrays(trial, method, arrays, f'the adapter in {directory}')
+  return method, arrays
 
 
-def check_arrays(model: nnx.Module, method: Method, arrays: Mapping[str, np.ndarray], place: str) -> None:
+def check_arrays(model: nnx.Module, method: Method, arrays: Mapping[str, Any], adapter: str) -> None:
   """Raises UserError if arrays are not those that a method saves of a model, by name and shape."""
   slots = saved_variables(model, method)
   wrong = sorted(n for n in {*slots, *arrays} if n not in slots or n not in arrays or slots[n].shape != arrays[n].shape)
   if wrong:
-    raise UserError(f'the adapter in {place} does not fit this model: {len(wrong)} parameters differ in name or '
+    raise UserError(f'{adapter} does not fit this model: {len(wrong)} parameters differ in name or '
                     f'shape, the first is {wrong[0]}')
 
 
-def put_arrays(model: nnx.Module, method: Method, arrays: Mapping[str, np.ndarray]) -> None:
+def put_arrays(model: nnx.Module, method: Method, arrays: Mapping[str, Any]) -> None:
   """Puts the arrays of an adapter into a model that has the method attached, in place."""
   for name, variable in saved_variables(model, method).items():
     variable.set_value(jnp.asarray(arrays[name]))

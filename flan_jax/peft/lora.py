@@ -74,6 +74,14 @@ class LoRAAdapter(ProjectionAdapter):
       product -= self.start_a[...] @ self.start_b[...]
     return self.scale * product
 
+  def factors(self) -> tuple[Float[Array, 'in factors'], Float[Array, 'factors out']]:
+    """Two matrices whose product is `delta`, the scale in the second; PiSSA's start is subtracted by twice the rank."""
+    a, b = self.a[...], self.scale * self.b[...]
+    if self.starts_principal:
+      a = jnp.concatenate([a, self.start_a[...]], axis=1)
+      b = jnp.concatenate([b, -self.scale * self.start_b[...]], axis=0)
+    return a, b
+
   def merged(self, kernel: Float[Array, 'in out']) -> Float[Array, 'in out']:
     """The kernel that does what kernel and adapter do."""
     return kernel + self.delta().astype(kernel.dtype)
@@ -134,12 +142,16 @@ class LoRA(Method):
         if not any(compiled(pattern, option).fullmatch(path) for path in found):
           raise UserError(f'{option} {pattern!r} of LoRA matches none of its targets, such as {next(iter(found))}')
     for path, dense in found.items():
-      rank = _first(self.rank_pattern, path, self.rank)
+      rank, scale = self.rank_and_scale(path)
       if rank > min(dense.shape):
         raise UserError(f'the rank of LoRA ({rank}) is more than {path} of {"x".join(map(str, dense.shape))} has')
-      alpha = _first(self.alpha_pattern, path, self.alpha)
-      scale = alpha / (rank**0.5 if self.rank_stabilized else rank)
       fill(dense.adapters, SLOT, self.adapter(dense, rank, scale, self.dropout, self.init, rngs), path)
+
+  def rank_and_scale(self, path: str) -> tuple[int, float]:
+    """The rank at a projection, and what its update is multiplied by."""
+    rank = _first(self.rank_pattern, path, self.rank)
+    alpha = _first(self.alpha_pattern, path, self.alpha)
+    return rank, alpha / (rank**0.5 if self.rank_stabilized else rank)
 
   def learning_rate_scales(self, names: Sequence[str]) -> dict[str, float]:
     """LoRA+: `b` learns faster."""
