@@ -1,5 +1,6 @@
 """Parameter-efficient fine-tuning: one file per method, one contract, one filter."""
 
+from flan_jax.peft import combine
 from flan_jax.peft.adapter_set import AdapterSet
 from flan_jax.peft.base import AdapterConstant, AdapterParam, Method, from_config
 from flan_jax.peft.bias import BitFit
@@ -20,4 +21,4 @@ from flan_jax.peft.targets import detach
 
 __all__ = ['IA3', 'AdapterConstant', 'AdapterParam', 'AdapterSet', 'BitFit', 'Bottleneck', 'Compose', 'DoRA', 'Full',
            'Layers', 'LoRA', 'Method', 'Norms', 'PTuning', 'PrefixTuning', 'PromptTuning', 'Quantized', 'RowAdapters',
-           'attach_rows', 'detach', 'from_config', 'load_adapter', 'merge_adapter', 'save_adapter']
+           'attach_rows', 'combine', 'detach', 'from_config', 'load_adapter', 'merge_adapter', 'save_adapter']

@@ -111,6 +111,17 @@ class AdapterSet:
     fingerprint = io.base_fingerprint(self._attached(method), method)
     io.write_adapter(directory, io.adapter_config(method, fingerprint, plain), plain)
 
+  def start(self, method: Method, seed: int = 0) -> dict[str, Array]:
+    """Returns the arrays that a method starts training from on this base.
+
+    Args:
+      method: for selective methods the result holds the base's own arrays.
+      seed: of the initial values that a method draws.
+    """
+    model = twin(self._base)
+    method.attach(model, nnx.Rngs(params=seed))
+    return {name: variable.get_value() for name, variable in io.saved_variables(model, method).items()}
+
   def remove(self, name: str) -> None:
     """Forgets an adapter; the model is the base again if it was active.
 

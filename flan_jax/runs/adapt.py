@@ -12,8 +12,9 @@ import seqio
 from flan_jax.evaluation import averages, tables
 from flan_jax.evaluation.results import Evaluation, write_results
 from flan_jax.evaluation.statistics import Estimate
-from flan_jax.models import T5, T5Config
-from flan_jax.peft import LoRA, Method, detach
+from flan_jax.models import T5Config
+from flan_jax.peft import AdapterSet, LoRA, Method
+from flan_jax.peft.io import saved_variables
 from flan_jax.peft.partition import make_blueprint, parameter_table
 from flan_jax.runs import parts
 from flan_jax.runs.finetune import finetune
@@ -121,18 +122,22 @@ def adapt(
   folder = folder_for(model_dir)
   finetune(initial_checkpoint_path=checkpoint_path, **shared)
   base = initial.restore_model(checkpoint_path, make_model)
-  adapted = initial.restore_model(shared['model_dir'], make_model)
-  counts = parameter_table(make_blueprint(adapted, method.trainable_filter()))
+  trained = initial.restore_model(shared['model_dir'], make_model)
+  counts = parameter_table(make_blueprint(trained, method.trainable_filter()))
+  adapters = AdapterSet(base)
+  adapters.add(new_task, method, {name: v.get_value() for name, v in saved_variables(trained, method).items()})
   judge = Judge(base, Questions(split=split, examples=examples, lengths=task_feature_lengths, seed=random_seed))
 
-  def ask(network: T5, names: Sequence[str], label: str) -> Evaluation:
+  def ask(names: Sequence[str], label: str) -> Evaluation:
     tasks = [task for name in names for task in parts.evaluation_tasks(name)]
-    return judge.evaluate(network, tasks, label, checkpoint_path)
+    return judge.evaluate(base, tasks, label, checkpoint_path)
 
-  new = [ask(base, [new_task], f'new task, {BEFORE}'), ask(adapted, [new_task], f'new task, {ATTACHED}')]
-  old = [ask(base, old_tasks, f'old tasks, {BEFORE}'), ask(adapted, old_tasks, f'old tasks, {ATTACHED}')]
-  detach(adapted)
-  old.append(ask(adapted, old_tasks, f'old tasks, {REMOVED}'))
+  new, old = [], []
+  for active, label in ((None, BEFORE), (new_task, ATTACHED), (None, REMOVED)):
+    adapters.switch(active)
+    old.append(ask(old_tasks, f'old tasks, {label}'))
+    if label != REMOVED:
+      new.append(ask([new_task], f'new task, {label}'))
 
   def means(evaluations: Sequence[Evaluation]) -> list[Estimate]:
     return [averages.overall(evaluation.templates, random_seed) for evaluation in evaluations]

@@ -1,17 +1,19 @@
 """Inference: a checkpoint answers the lines of a file or the rows of a task, written as T5X writes them."""
 
+import functools
 import json
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import seqio
 
 from flan_jax.data.vocabulary import active_vocabulary
-from flan_jax.errors import UserError
+from flan_jax.errors import UserError, did_you_mean
 from flan_jax.models import Generator, T5Config
 from flan_jax.runs import parts
 from flan_jax.runs.judge import folder_for
+from flan_jax.runs.mixed import MixedGenerator
 from flan_jax.training import initial
 
 
@@ -19,6 +21,7 @@ def infer(
   *,
   checkpoint_path: str,
   adapter_path: str | None = None,
+  adapters: Mapping[str, str] | None = None,
   infer_output_dir: str,
   model: T5Config,
   vocabulary: seqio.Vocabulary,
@@ -44,10 +47,13 @@ def infer(
   Args:
     checkpoint_path: a run folder of ours or one of its checkpoints.
     adapter_path: an adapter to put on that model.
+    adapters: folders of several adapters by name, of which each line of `input_file` chooses one.
     infer_output_dir: where predictions go.
     model: the network.
     vocabulary: of the model.
-    input_file: one prompt a line; or JSON lines with a field `inputs`, where the name ends in .jsonl.
+    input_file: one prompt a line; or JSON lines with a field `inputs`, where the name ends in .jsonl. With `adapters`
+      JSON lines also have a field `adapter` (none or null for the model as it is), or the file is a .tsv with adapter
+      and prompt.
     mixture_or_task_name: answer the rows of this task instead.
     mixture_or_task_module: modules that register tasks.
     task_feature_lengths: inputs longer than `inputs` are cut, and counted.
@@ -68,14 +74,16 @@ def infer(
     The files written.
 
   Raises:
-    UserError: where there is no input, or both kinds.
+    UserError: where there is no input, or both kinds, or something cannot be read.
   """
   parts.use_tasks(mixture_or_task_module)
   make_model = parts.model_maker(model, vocabulary)
   if (input_file is None) == (mixture_or_task_name is None):
     raise UserError('Give either INPUT_FILE or MIXTURE_OR_TASK_NAME to infer on.')
+  if adapters is not None and (adapter_path is not None or input_file is None):
+    raise UserError('ADAPTERS is for an INPUT_FILE whose lines name their adapter, without ADAPTER_PATH.')
   if input_file is not None:
-    named = {pathlib.Path(input_file).stem: list(read_prompts(input_file))[:examples]}
+    named = {pathlib.Path(input_file).stem: list(read_prompts(input_file, adapters))[:examples]}
   else:
     names = parts.evaluation_tasks(str(mixture_or_task_name))
     parts.check_split(names, split)
@@ -84,23 +92,34 @@ def infer(
     named = {name: [{'inputs': row.inputs_pretokenized, 'targets': row.targets_pretokenized, 'row_id': row.row_id}
                     for row in rows] for name, rows in zip(names, tasks, strict=True)}
   network = initial.restore_model(checkpoint_path, make_model, adapter_path)
-  if dry_run:
-    return []
-  folder = folder_for(infer_output_dir)
   generator = Generator(
     network, method=method, max_decode_len=max_decode_len, eos_id=vocabulary.eos_id, batch_size=batch_size,
     num_beams=num_beams, alpha=alpha, temperature=temperature, top_k=top_k, top_p=top_p, seed=random_seed,
   )  # fmt: skip
-  limit = (task_feature_lengths or {}).get('inputs')
-  return [write_predictions(folder, name, answer(generator, prompts, limit)) for name, prompts in named.items()]
+  mixed = MixedGenerator(generator, network, adapters) if adapters else None
+  if dry_run:
+    return []
+  folder, limit = folder_for(infer_output_dir), (task_feature_lengths or {}).get('inputs')
+  written = []
+  for name, prompts in named.items():
+    generate = functools.partial(mixed, names=[row.get('adapter') for row in prompts]) if mixed else generator
+    written.append(write_predictions(folder, name, answer(generate, prompts, limit)))
+  return written
 
 
-def read_prompts(path: str) -> Iterator[dict[str, str]]:
+def read_prompts(path: str, adapters: Collection[str] | None = None) -> Iterator[dict[str, str]]:
   """Yields {'inputs': text} for every line of a text file, or the objects of a .jsonl file.
 
+  Args:
+    path: of the file.
+    adapters: names that lines may choose from, which a .jsonl file does by a field `adapter` and a .tsv file by its
+      first column (empty for none); None where there are none to choose from.
+
   Raises:
-    UserError: where the file cannot be read or a line is no object with `inputs`.
+    UserError: where the file cannot be read, a line is no object with `inputs`, or names no adapter that there is.
   """
+  if adapters is not None and not path.endswith(('.jsonl', '.tsv')):
+    raise UserError(f'INPUT_FILE: the lines of {path!r} name no adapter: with ADAPTERS it must be .jsonl or .tsv.')
   try:
     lines = pathlib.Path(path).read_text(encoding='utf-8').splitlines()
   except (OSError, UnicodeDecodeError) as error:
@@ -109,18 +128,30 @@ def read_prompts(path: str) -> Iterator[dict[str, str]]:
   if not lines:
     raise UserError(f'INPUT_FILE: {path!r} is empty.')
   for number, line in enumerate(lines, 1):
-    if not path.endswith('.jsonl'):
-      yield {'inputs': line}
-      continue
+    record = _record(line, f'{path}:{number}', path.endswith('.jsonl'), adapters is not None)
+    name = record.get('adapter')
+    if adapters is not None and name is not None and name not in adapters:
+      raise UserError(f'{path}:{number}: there is no adapter {name!r}. {did_you_mean(str(name), adapters)}')
+    yield record
+
+
+def _record(line: str, place: str, is_json: bool, names_adapter: bool) -> dict[str, str]:
+  if is_json:
     try:
       record = json.loads(line)
-      yield {**record, 'inputs': str(record['inputs'])}
+      return {**record, 'inputs': str(record['inputs'])}
     except (ValueError, KeyError, TypeError) as error:
-      raise UserError(f'{path}:{number}: expected a JSON object with a field "inputs".') from error
+      raise UserError(f'{place}: expected a JSON object with a field "inputs".') from error
+  if not names_adapter:
+    return {'inputs': line}
+  name, tab, text = line.partition('\t')
+  if not tab:
+    raise UserError(f'{place}: expected an adapter (or nothing), a tab, and the prompt.')
+  return {'inputs': text, **({'adapter': name} if name else {})}
 
 
 def answer(
-  generator: Generator, prompts: Sequence[Mapping[str, str]], limit: int | None
+  generator: Callable[[list[np.ndarray]], list[list[int]]], prompts: Sequence[Mapping[str, str]], limit: int | None
 ) -> Iterator[dict[str, object]]:
   """Yields each prompt's record with its `prediction`; a prompt that was cut says so."""
   vocabulary = active_vocabulary()
