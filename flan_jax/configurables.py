@@ -9,9 +9,10 @@ import gin
 import seqio
 
 from flan_jax import arguments, models, peft
+from flan_jax.comparison import entries
 from flan_jax.data import vocabulary
 from flan_jax.errors import UserError
-from flan_jax.runs import adapt, evaluate, finetune, infer, zero_shot
+from flan_jax.runs import adapt, compare_peft, evaluate, finetune, infer, zero_shot
 from flan_jax.training import losses, optimizers, schedules, sharding
 from tasks.quickstart.vocabulary import quickstart_vocabulary
 
@@ -57,7 +58,10 @@ _MEMBERS: dict[str, tuple[Callable[..., Any], ...]] = {
   'seqio': (seqio.SentencePieceVocabulary, seqio.ByteVocabulary),
   'data': (vocabulary.padded_size,),
   'quickstart': (quickstart_vocabulary,),
-  'runs': (adapt.adapt, finetune.finetune, evaluate.evaluate, infer.infer, zero_shot.zero_shot, zero_shot.Stage),
+  'runs': (
+    adapt.adapt, compare_peft.compare_peft, entries.Entry, evaluate.evaluate, finetune.finetune, infer.infer,
+    zero_shot.Stage, zero_shot.zero_shot,
+  ),
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Rows of one's own as a SeqIO data source: by role, shuffled by seed, sharded, with ids like TFDS's."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import seqio
@@ -22,7 +23,7 @@ class OwnRows(RowsByRole, seqio.DataSource):
     Args:
       owner: the dataset's name, for messages and row ids.
       data: where the rows are.
-      splits: the declared slices; `Splits()` stands for those of `default_splits`.
+      splits: the declared slices; `Splits()`, whatever its cap, stands for those of `default_splits`.
     """
     self._owner = owner
     self._data = data
@@ -113,7 +114,10 @@ class OwnRows(RowsByRole, seqio.DataSource):
     return numbers.map(row)
 
   def _slices(self, sizes: Mapping[str, int]) -> Splits:
-    return default_splits(sizes) if self._declared == Splits() else self._declared
+    cap = self._declared.train_cap
+    if self._declared == Splits(train_cap=cap):
+      return dataclasses.replace(default_splits(sizes), train_cap=cap)
+    return self._declared
 
 
 def default_splits(sizes: Mapping[str, int]) -> Splits:

@@ -203,19 +203,23 @@ def _refuse_taken(family: str, names: Sequence[str]) -> None:
 
 def _register_tasks(family: Family, dataset: Dataset, shuffle_buffer_size: int) -> None:
   source = rows_of(dataset)
-  fields, placeholder = extract_fields(dataset), seqio.CacheDatasetPlaceholder()
+  steps = [extract_fields(dataset), seqio.CacheDatasetPlaceholder()]
   for variant in variants.of_dataset(dataset):
     info = TaskInfo(family.task(dataset, variant), family.name, dataset, variant)
-    seqio.TaskRegistry.add(
-      info.name,
-      source=source,
-      # What follows the cache draws anew in every epoch.
-      preprocessors=[fields, placeholder, Ask(dataset, info.name, variant, source)],
-      output_features=RANK_FEATURES if variant.rank else FEATURES,
-      shuffle_buffer_size=shuffle_buffer_size,
-      task_cls=FlanTask,
-    )
-    _TASKS[info.name] = info
+    _register_task(info, source, steps, shuffle_buffer_size)
+
+
+def _register_task(info: TaskInfo, source: seqio.DataSource, steps: Sequence[Any], shuffle_buffer_size: int) -> None:
+  seqio.TaskRegistry.add(
+    info.name,
+    source=source,
+    # What follows the cache, the last of the steps before, draws anew in every epoch.
+    preprocessors=[*steps, Ask(info.dataset, info.name, info.variant, source)],
+    output_features=RANK_FEATURES if info.variant.rank else FEATURES,
+    shuffle_buffer_size=shuffle_buffer_size,
+    task_cls=FlanTask,
+  )
+  _TASKS[info.name] = info
 
 
 def register_mixture(family: Family, name: str, datasets: Iterable[Dataset]) -> None:
@@ -288,6 +292,32 @@ def reduced(name: str, kept: Sequence[str]) -> str:
   if smaller not in seqio.MixtureRegistry.names():
     _add_mixture(smaller, sorted(kept), whole.get_rate)
   return smaller
+
+
+def limited(name: str, rows: int) -> str:
+  """Registers a task that trains on the first rows of another one and is the same in all else.
+
+  Args:
+    name: of the task.
+    rows: how many.
+
+  Returns:
+    The name of the smaller task, such as `<name>.500_rows`, the same for the same rows.
+
+  Raises:
+    UserError: for an unknown task, or without any rows.
+  """
+  info = task_info(name)
+  if rows < 1:
+    raise UserError(f'{name!r} cannot train on its first {rows} rows: at least one is needed.')
+  splits = info.dataset.splits
+  dataset = dataclasses.replace(
+    info.dataset, splits=dataclasses.replace(splits, train_cap=min(rows, splits.train_cap)))
+  smaller = dataclasses.replace(info, name=f'{name}.{rows}_rows', dataset=dataset)
+  if not _is_taken(smaller.name):
+    steps = [extract_fields(dataset), seqio.CacheDatasetPlaceholder()]
+    _register_task(smaller, rows_of(dataset), steps, seqio.TaskRegistry.get(name).shuffle_buffer_size)
+  return smaller.name
 
 
 def _cap(task: str) -> int:

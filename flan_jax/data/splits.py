@@ -10,21 +10,31 @@ from flan_jax.errors import UserError
 TRAIN_CAP = 30_000  # FLAN takes at most this many training rows of a dataset
 HELD_BACK = 200  # and holds this many back for choosing templates
 
+ROLES = ('train', 'validation', 'test')
+
 _END = 2**62
 _SLICE = re.compile(r'^(?P<split>\w+)(\[(?P<start>-?\d+)?:(?P<stop>-?\d+)?\])?$')
 
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-  """The three roles of a dataset's rows, each a TFDS slice such as `train[:-200]`; None where there is none."""
+  """The three roles of a dataset's rows, each a TFDS slice such as `train[:-200]`; None where there is none.
+
+  Attributes:
+    train: the rows that train, of which `train_cap` are kept.
+    validation: the rows that templates and settings are chosen on.
+    test: the rows that are reported on.
+    train_cap: at most so many rows train, the first of them.
+  """
 
   train: str | None = f'train[:-{HELD_BACK}]'
   validation: str | None = f'train[-{HELD_BACK}:]'
   test: str | None = 'validation'
+  train_cap: int = TRAIN_CAP
 
   def items(self) -> list[tuple[str, str]]:
     """Returns (role, slice) for the roles that exist."""
-    return [(field.name, value) for field in dataclasses.fields(self) if (value := getattr(self, field.name))]
+    return [(role, value) for role in ROLES if (value := getattr(self, role))]
 
 
 # Where TFDS has all three: training rows hold nothing back, and the first validation rows choose templates.
@@ -50,7 +60,7 @@ def resolve(splits: Splits, sizes: Mapping[str, int], owner: str) -> dict[str, R
   """Turns slices into row numbers that exist and do not overlap.
 
   TFDS raises where a slice is larger than its split; FLAN's slices are. Here a slice is cut to what there is, training
-  keeps at most `TRAIN_CAP` rows, and what validation or test hold back is taken out of training. Where the rows held
+  keeps at most `train_cap` rows, and what validation or test hold back is taken out of training. Where the rows held
   back are more than half of a small split, they are scaled down to a tenth of it.
 
   Args:
@@ -75,7 +85,8 @@ def resolve(splits: Splits, sizes: Mapping[str, int], owner: str) -> dict[str, R
       first, end = (_row(bound, sizes[split], held_back[split]) for bound in (start, stop))
       found[role] = RowRange(split, first, max(first, end))
   if 'train' in found:
-    found['train'] = _apart(found['train'], [found[role] for role in ('validation', 'test') if role in found])
+    others = [found[role] for role in ROLES[1:] if role in found]
+    found['train'] = _apart(found['train'], others, splits.train_cap)
   return found
 
 
@@ -96,7 +107,7 @@ def _row(bound: int, size: int, held_back: int) -> int:
   return max(size + bound, 0)
 
 
-def _apart(train: RowRange, others: list[RowRange]) -> RowRange:
+def _apart(train: RowRange, others: list[RowRange], cap: int) -> RowRange:
   """Cuts training to its cap and to the first run of its rows that nothing else takes from the same TFDS split."""
   start, stop = train.start, train.stop
   for other in sorted((o for o in others if o.split == train.split and len(o)), key=lambda o: o.start):
@@ -105,4 +116,4 @@ def _apart(train: RowRange, others: list[RowRange]) -> RowRange:
       break
     start = max(start, other.stop)
   start = min(start, stop)
-  return RowRange(train.split, start, min(stop, start + TRAIN_CAP))
+  return RowRange(train.split, start, min(stop, start + cap))

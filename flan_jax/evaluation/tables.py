@@ -20,7 +20,8 @@ NOTHING = '-'
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """Rows of text under a title. `rich.print(table)` shows what the terminal has room for, `to_html` shows all of it.
+  """Rows of text under a title. `rich.print(table)` shows what the terminal has room for, `to_html` and `to_markdown`
+  show all of it.
 
   Attributes:
     title: what it shows.
@@ -83,6 +84,13 @@ class Table:
       f'<div class="scroll"><table><caption>{caption}</caption>\n'
       f'<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>'
     )
+
+  def to_markdown(self) -> str:
+    """Returns the table as Markdown, the note below it."""
+    rule = ['---' if place < self.texts else '---:' for place in range(len(self.columns))]
+    lines = [[text.replace('|', '\\|') for text in cells] for cells in (self.columns, *self.rows)]
+    shown = [f'| {" | ".join(cells)} |' for cells in (lines[0], rule, *lines[1:])]
+    return '\n'.join([f'**{self.title}**', '', *shown, *(['', self.note] if self.note else []), ''])
 
   def _cells(self, tag: str, cells: Sequence[str]) -> str:
     opened = [f'<{tag} class="text">' if place < self.texts else f'<{tag}>' for place in range(len(cells))]

@@ -1,6 +1,7 @@
 """The texts of a run folder that say what was run: config.gin, model-info.txt, versions.json."""
 
 import json
+import os
 import pathlib
 from collections.abc import Mapping
 
@@ -10,7 +11,7 @@ from flan_jax.versions import package_versions
 
 def write_text(path: pathlib.Path, text: str) -> None:
   """Writes a file at once: a reader finds the old text or the new one, never half of it."""
-  partial = path.with_name(path.name + '.partial')
+  partial = path.with_name(f'{path.name}.{os.getpid()}.partial')  # several processes may write the same file
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial.write_text(text, encoding='utf-8')
