@@ -99,8 +99,8 @@ def configuration(entry: Entry, seed: int, setting: Setting, base: str) -> dict[
     base: the fingerprint of the weights to start from: what lies at a path can change.
   """
   found = {
-    'entry': entry.name, 'seed': seed, 'base': base, 'method': entry.method.config, 'mixed_in': entry.mixed_in,
-    'optimizer': optimizer_facts(entry.optimizer, setting.train_steps), **dataclasses.asdict(setting),
+    'entry': entry.name, 'seed': seed, 'base': base, **dataclasses.asdict(setting), 'method': entry.method.config,
+    'mixed_in': entry.mixed_in, 'optimizer': optimizer_facts(entry.optimizer, setting.train_steps),
   }  # fmt: skip
   return json.loads(json.dumps(found))
 

@@ -14,10 +14,10 @@ from flan_jax.evaluation.plots import COLORS
 from flan_jax.evaluation.statistics import Estimate
 
 _INK, _FAINT = '#222222', '#DDDDDD'
-_LARGEST = 520.0  # the area of the largest marker, in square points
+_LARGEST = 240.0  # the area of the largest marker, in square points
 _APART = 11.0  # points between the middles of two numbers, at least
-_SIDES = [(radius * math.cos(turn), radius * math.sin(turn)) for radius in (11, 17, 24, 32, 41)
-          for turn in [math.pi * (0.5 + part / 6) for part in range(12)]]
+_SIDES = [(radius * math.cos(turn), radius * math.sin(turn)) for radius in (15, 21, 28, 36, 45)
+          for turn in [math.pi * (0.25 + part / 6) for part in range(12)]]  # no whisker stands to the upper right
 
 
 def draw(path: pathlib.Path, lines: Sequence[Line], title: str = '') -> pathlib.Path:

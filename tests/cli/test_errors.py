@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scripts import adapt, evaluate, infer, train, zero_shot
+from scripts import adapt, compare_peft, evaluate, infer, train, zero_shot
 from tasks.quickstart import builder
 
 LENGTHS = "TASK_FEATURE_LENGTHS={'inputs': 64, 'targets': 16}"
@@ -218,8 +218,8 @@ def test_help_of_every_script_is_made_of_its_gin_file_and_is_quick():
   """One process for all: no script may import what takes seconds, and each explains its macros."""
   probe = (
     'import contextlib, io, sys\n'
-    'from scripts import adapt, evaluate, infer, train, zero_shot\n'
-    'for script in (adapt, evaluate, infer, train, zero_shot):\n'
+    'from scripts import adapt, compare_peft, evaluate, infer, train, zero_shot\n'
+    'for script in (adapt, compare_peft, evaluate, infer, train, zero_shot):\n'
     '  with contextlib.suppress(SystemExit):\n'
     '    script.main(["--help"])\n'
     'heavy = {"tensorflow", "jax", "seqio", "flax", "tensorflow_datasets"} & set(sys.modules)\n'
@@ -227,7 +227,7 @@ def test_help_of_every_script_is_made_of_its_gin_file_and_is_quick():
   )
   run = subprocess.run([sys.executable, '-c', probe], capture_output=True, text=True, check=False)
   assert run.returncode == 0, run.stderr
-  for script in (adapt, evaluate, infer, train, zero_shot):
+  for script in (adapt, compare_peft, evaluate, infer, train, zero_shot):
     assert script.__doc__.splitlines()[0] in run.stdout
     assert f'python -m {script.__name__} --gin' in run.stdout
   assert '  BATCH_SIZE               packed rows of a step [128]' in run.stdout

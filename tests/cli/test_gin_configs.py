@@ -61,21 +61,23 @@ def load(name):
   return run, gin.get_bindings(f'runs.{run}', resolve_references=True)
 
 
-def batch_of(rows, lengths):
-  shape = {side: jax.ShapeDtypeStruct((rows, lengths[side]), np.int32) for side in ('inputs', 'targets')}
+def batch_of(rows, lengths, prompts):
+  shape = {side: jax.ShapeDtypeStruct((rows, lengths[side] + prompts.get(side, 0)), np.int32)
+           for side in ('inputs', 'targets')}
   inputs = dict.fromkeys(('encoder_input_tokens', 'encoder_segment_ids', 'encoder_positions'), shape['inputs'])
   targets = ('decoder_input_tokens', 'decoder_target_tokens', 'decoder_segment_ids', 'decoder_positions')
-  return {**inputs, **dict.fromkeys(targets, shape['targets'])}
+  sides = {'inputs': 'encoder', 'targets': 'decoder'}
+  room = {f'{sides[side]}_prompt_positions': shape[side] for side in prompts}
+  return {**inputs, **dict.fromkeys(targets, shape['targets']), **room}
 
 
 def dry_run(bindings, optimizer):
   config = bindings['model']
-  batch = batch_of(bindings.get('batch_size', 8), bindings['task_feature_lengths'])
-  for feature in bindings['method'].prompt_lengths if bindings.get('method') else ():
-    side = {'inputs': 'encoder', 'targets': 'decoder'}[feature]
-    batch[f'{side}_prompt_positions'] = batch[f'{side}_input_tokens']
+  method = bindings.get('method')
+  prompts = method.prompt_lengths if method else {}
+  batch = batch_of(bindings.get('batch_size', 8), bindings['task_feature_lengths'], prompts)
   return loop.dry_run(make_model=lambda rngs: T5(config, rngs=rngs), batch=batch, optimizer=optimizer,
-                      method=bindings.get('method'), loss=bindings.get('loss'))
+                      method=method, loss=bindings.get('loss'))
 
 
 def shallow(bindings):
@@ -150,6 +152,11 @@ def test_the_largest_model_is_planned_whole_without_allocating_anything():
 @pytest.mark.parametrize('name', in_folder('peft', 'experiments', 'runs'))
 def test_peft_run_and_experiment_files_can_be_run_on_shapes(name):
   run, bindings = load(name)
+  for entry in bindings.get('entries', ()):
+    planned = dry_run({**shallow(bindings), 'method': entry.method}, entry.optimizer)
+    assert 0 < planned.table.trainable <= planned.table.total
+  if run == 'compare_peft':
+    return
   optimizers = [stage.optimizer for stage in bindings.get('stages', ())] or [bindings.get('optimizer')]
   if optimizers == [None]:  # a run that trains nothing
     assert isinstance(bindings['model'], T5Config)

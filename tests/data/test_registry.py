@@ -1,10 +1,13 @@
 """What one declaration registers: tasks, ablations, mixtures without a cluster; a user's own dataset on real rows."""
 
+import dataclasses
+
 import pytest
 import seqio
 
 from flan_jax.data import iterator, registry
 from flan_jax.data.dataset import Dataset
+from flan_jax.data.files import Rows
 from flan_jax.data.template import Template
 from flan_jax.errors import UserError
 from tasks import flan2021
@@ -134,3 +137,26 @@ def test_a_users_own_dataset_works_end_to_end(registries, real_tfds):
   assert registry.tasks_of('mine.without_other') == ['mine.reviews']
   batches = iterator.batches('mine', {'inputs': 48, 'targets': 24}, 4)
   assert {origin.task for origin in batches.origins(next(batches))} == {'mine.reviews', 'mine.other_reviews'}
+
+
+def rows_of_ones_own(count):
+  return [{'sentence': f'number {index}', 'label': index % 2} for index in range(count)]
+
+
+def test_a_task_can_be_limited_to_its_first_rows_and_keeps_all_else(registries):
+  dataset = dataclasses.replace(own('mine'), source=Rows(rows_of_ones_own(100)))
+  registry.register_family('few', [dataset], max_rate=7)
+  name = registry.limited('few.mine', 20)
+  assert registry.limited('few.mine', 20) == name == 'few.mine.20_rows'
+  whole, limited = (seqio.TaskRegistry.get(task).source for task in ('few.mine', name))
+  assert [len(limited.rows(split)) for split in ('train', 'validation', 'test')] == [20, 10, 10]
+  assert [limited.rows(split) for split in ('validation', 'test')] == [
+    whole.rows(split) for split in ('validation', 'test')]
+  assert limited.rows('train').start == whole.rows('train').start == 0
+  assert len(seqio.TaskRegistry.get(registry.limited('few.mine', 500)).source.rows('train')) == len(whole.rows('train'))
+  assert seqio.MixtureRegistry.get(registry.mixture_of([name, 'few.mine'])).get_rate(
+    seqio.TaskRegistry.get(name)) == 7
+  with pytest.raises(UserError, match='its first 0 rows'):
+    registry.limited('few.mine', 0)
+  with pytest.raises(UserError, match="no task 'few.mein'. Did you mean 'few.mine'"):
+    registry.limited('few.mein', 5)

@@ -114,3 +114,10 @@ def test_a_malformed_slice_is_named(text):
 
 def test_ranges_print_as_slices():
   assert str(RowRange('train', 3, 8)) == 'train[3:8]'
+
+
+def test_a_cap_of_ones_own_keeps_the_first_rows():
+  assert resolve(Splits(train_cap=50), {'train': 1000}, 'mine')['train'] == RowRange('train', 0, 50)
+  assert resolve(Splits('train[300:]', 'train[:300]', train_cap=50), {'train': 1000}, 'mine')['train'] == RowRange(
+    'train', 300, 350)
+  assert resolve(Splits(train_cap=5000), {'train': 1000}, 'mine')['train'] == RowRange('train', 0, 800)
