@@ -154,12 +154,12 @@ def read_fitting(
   method = from_config({name: value for name, value in config.items() if name not in NOT_OPTIONS})
   trial = twin(model)
   method.attach(trial, nnx.Rngs(params=0))
-  here, there = base_fingerprint(trial, method), config.get('base_fingerprint')
+  there = config.get('base_fingerprint')
   if there is None and 'base_fingerprint' in config:
     _log.warning('the adapter in %s comes from another program and has no fingerprint of its base%s: whether these are '
                  'the weights it was trained on cannot be checked', directory,
                  f' ({config["base_model"]})' if config.get('base_model') else '')
-  elif here != there and not force:
+  elif not force and (here := base_fingerprint(trial, method)) != there:
     raise UserError(f'the adapter in {directory} was trained on base weights {there}, these are {here}; '
                     'load the right base, or force it')
   check_arrays(trial, method, arrays, f'the adapter in {directory}')
