@@ -130,7 +130,7 @@ def read_prompts(path: str, adapters: Collection[str] | None = None) -> Iterator
   for number, line in enumerate(lines, 1):
     record = _record(line, f'{path}:{number}', path.endswith('.jsonl'), adapters is not None)
     name = record.get('adapter')
-    if adapters is not None and name is not None and name not in adapters:
+    if adapters is not None and name is not None and name not in list(adapters):  # JSON may hold what has no hash
       raise UserError(f'{path}:{number}: there is no adapter {name!r}. {did_you_mean(str(name), adapters)}')
     yield record
 
