@@ -77,9 +77,10 @@ def test_between_adapters_of_one_method_the_model_keeps_its_shape():
   method, found = adapters['pissa']
   adapters.add('doubled', method, {name: 2 * value for name, value in found.items()})
   adapters.switch('pissa')
-  blueprint = make_blueprint(adapters.model, peft.AdapterParam)
+  blueprint, shape = make_blueprint(adapters.model, peft.AdapterParam), nnx.graphdef(adapters.model)
   query = adapters.model.encoder.layers[0].attention.query.adapters['lora']
   adapters.switch('doubled')
+  assert nnx.graphdef(adapters.model) == shape  # so that nothing compiled for one is lost
   assert adapters.model.encoder.layers[0].attention.query.adapters['lora'] is query
   trainable, _ = blueprint.split(adapters.model)
   assert all(np.array_equal(value, 2 * found[name]) for name, value in trainable.items())
