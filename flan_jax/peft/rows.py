@@ -21,7 +21,6 @@ from flan_jax.peft.dora import DoRAAdapter
 from flan_jax.peft.ia3 import InputScale, OutputScale
 from flan_jax.peft.lora import LoRAAdapter
 from flan_jax.peft.partition import twin
-from flan_jax.peft.quantized import Quantized
 from flan_jax.peft.row_modules import AdapterRows, RowInputScale, RowLoRA, RowOutputScale, RowPrompt
 from flan_jax.peft.targets import fill, filled, projections
 
@@ -109,10 +108,10 @@ def attach_rows(model: nnx.Module, adapters: Mapping[str, Adapter]) -> RowAdapte
 def _alone(model: nnx.Module, name: str, method: Method, arrays: Mapping[str, Any]) -> Any:
   """A twin of the base with one adapter, checked to consist of what can differ by row."""
   problem = f'the adapter {name!r} ({method.name}) cannot differ by row: LoRA, IA3 and soft prompts can'
-  if isinstance(method, Quantized):
-    raise NotByRow(f'{problem}, on a base that is not quantised')
   trial = twin(model)
   method.attach(trial, nnx.Rngs(params=0))
+  if any(dense.storage for dense in projections(trial).values()):
+    raise NotByRow(f'{problem}, on a base that is not quantised')
   io.check_arrays(trial, method, arrays, f'the adapter {name!r}')
   io.put_arrays(trial, method, arrays)
   for owner, slot, module in filled(trial, nnx.Module):

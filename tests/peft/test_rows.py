@@ -110,5 +110,8 @@ def test_mistakes_are_one_sentence():
     peft.attach_rows(model, {'lora': adapter('lora', 't5_1_1')})
   with pytest.raises(UserError, match='at least one'):
     peft.attach_rows(base(), {})
+  inside = peft.Compose((METHODS['int8_lora'], METHODS['prompt']))
+  with pytest.raises(NotByRow, match='not quantised'):
+    peft.attach_rows(base(), {'x': (inside, {})})
   with pytest.raises(UserError, match="the adapter 'x' does not fit this model"):
     peft.attach_rows(base(), {'x': (peft.LoRA(rank=3), adapter('lora', 't5_1_1')[1])})
