@@ -73,7 +73,8 @@ def _learned(axes: Axes, lines: Sequence[Line]) -> None:
                 fontsize=8, color=_INK)
   axes.set_xscale('log')
   axes.margins(x=0.12)
-  axes.set_ylim(0, 108)
+  lowest = min(value for line in lines for value in (line.new.value, line.new.low, base) if value is not None)
+  axes.set_ylim(max(0.0, 10.0 * math.floor(lowest / 10.0 - 0.5)), 106)
   axes.grid(color=_FAINT, linewidth=0.8)
   axes.set_xlabel(f'parameters that train (area: memory of a training step, at most {size(most)})', color=_INK)
   axes.set_ylabel('accuracy on the new task (%)', color=_INK)
@@ -95,7 +96,7 @@ def _numbers(axes: Axes, lines: Sequence[Line]) -> None:
     taken.append((x + shift[0], y + shift[1]))
     axes.annotate(str(place + 1), (line.trainable, line.new.value), shift, textcoords='offset points', ha='center',
                   va='center', fontsize=8, color=_INK, zorder=5,
-                  arrowprops={'arrowstyle': '-', 'color': _INK, 'linewidth': 0.5, 'shrinkA': 4, 'shrinkB': 0})
+                  arrowprops={'arrowstyle': '-', 'color': _INK, 'linewidth': 0.5, 'shrinkA': 4, 'shrinkB': 6})
 
 
 def _free(x: float, y: float, taken: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
