@@ -22,7 +22,7 @@ class Line:
     name: of the entry.
     seeds: those that are done.
     trainable: parameters that trained.
-    share: of all parameters, in percent.
+    share: of the base's parameters, in percent.
     disk_bytes: what has to be kept beside the base.
     step_bytes: peak of the compiled training step.
     optimizer_bytes: of the optimizer's state.
@@ -78,7 +78,7 @@ def _line(rows: Sequence[Row], cost: Cost | None) -> Line:
   peaks = [row.measured_peak for row in rows if row.measured_peak is not None]
   return Line(
     name=first.entry, seeds=tuple(row.seed for row in rows), trainable=first.trainable,
-    share=100.0 * first.trainable / first.total, disk_bytes=first.disk_bytes, step_bytes=first.memory['peak'],
+    share=100.0 * first.trainable / first.base, disk_bytes=first.disk_bytes, step_bytes=first.memory['peak'],
     optimizer_bytes=first.optimizer_bytes, measured_peak=max(peaks) if peaks else None, measured_on=first.measured_on,
     examples=first.examples, before=first.new.before, new=over_seeds([row.new.after for row in rows]),
     old=over_seeds([row.old.after for row in rows]), forgetting=over_seeds([row.old.change for row in rows]),
@@ -95,8 +95,8 @@ def table(found: Sequence[Line], base: Row, costs: Costs | None) -> Table:
     costs: speed; None where it is not measured.
   """
   columns = (
-    'method', 'trained', '%', 'kept', 'step memory', 'optimizer', 'examples/step', 'ms/step', 'range', 'tokens/s',
-    'answer ms', 'merged ms', 'new task', 'interval', 'old tasks', 'change', 'change interval',
+    'method', 'trained', '% of base', 'kept', 'step memory', 'optimizer', 'examples/step', 'ms/step', 'range',
+    'tokens/s', 'answer ms', 'merged ms', 'new task', 'interval', 'old tasks', 'change', 'change interval',
   )  # fmt: skip
   base_ms = _spread(costs.base_ms if costs else None)[0]
   known = (*_estimate(base.new.before), number(base.old.before.value))
@@ -107,8 +107,8 @@ def table(found: Sequence[Line], base: Row, costs: Costs | None) -> Table:
   note = (f'Accuracy in percent; the change of the old tasks is against the untouched base on the same rows. {spread} '
           'Step memory is the compiled training step, state and batch included; kept is what lies on disk beside the '
           'base. Milliseconds are medians of rounds in turns.')
-  optional = ('optimizer', 'range', 'merged ms', 'kept', '%', 'examples/step', 'tokens/s', 'answer ms', 'interval',
-              'change interval', 'step memory', 'ms/step', 'trained')
+  optional = ('optimizer', 'range', 'merged ms', 'kept', '% of base', 'examples/step', 'tokens/s', 'answer ms',
+              'interval', 'change interval', 'step memory', 'ms/step', 'trained')
   return Table('Fine-tuning methods side by side', columns, body, note, optional=optional)
 
 

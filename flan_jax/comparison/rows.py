@@ -37,7 +37,7 @@ class Row:
     entry: name of the line.
     seed: of its training.
     trainable: parameters that trained.
-    total: parameters of the model with what was attached.
+    base: parameters of the base; a quantised one has as many, in fewer bytes.
     disk_bytes: what has to be kept beside the base: the adapter's folder, or all weights where all of them trained.
     memory: bytes of the compiled training step, by kind, and their sum as `peak`; on each device.
     optimizer_bytes: of the optimizer's state.
@@ -54,7 +54,7 @@ class Row:
   entry: str
   seed: int
   trainable: int
-  total: int
+  base: int
   disk_bytes: int
   memory: dict[str, int]
   optimizer_bytes: int

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -123,9 +124,10 @@ class Bench:
     compiled, _ = memory.compile_step(plan, entry.method, entry.optimizer, self.setting.loss, without)
     after = self.ask(adapted, entry.name, str(folder / RUN))
     write_results(folder / 'results.json', [*self.before, *after])
-    (new, old), table = after, parameter_table(plan.blueprint)
+    new, old = after
     return Row(
-      entry=entry.name, seed=seed, trainable=table.trainable, total=table.total,
+      entry=entry.name, seed=seed, trainable=parameter_table(plan.blueprint).trainable,
+      base=sum(math.prod(shape.shape) for shape in plan.base.values()),
       disk_bytes=_kept_bytes(folder / RUN / loop.ADAPTER) or memory.tree_bytes(plan.abstract.trainable),
       memory=memory.step_memory(compiled), optimizer_bytes=memory.tree_bytes(plan.abstract.opt_state),
       measured_peak=measured_peak, measured_on=measured_on, examples=timing.count_examples(batch), seconds=seconds,

@@ -41,7 +41,7 @@ def test_the_table_sets_the_base_first_and_says_what_is_not_known():
   assert list(shown) == [BASE, *NAMES]
   assert (shown[BASE]['new task'], shown[BASE]['old tasks'], shown[BASE]['answer ms']) == ('50.0', '80.0', '1')
   lora = shown['lora']
-  assert (lora['trained'], lora['%'], lora['kept'], lora['optimizer']) == ('4,000', '3.85', '16 kB', '32 kB')
+  assert (lora['trained'], lora['% of base'], lora['kept'], lora['optimizer']) == ('4,000', '4.00', '16 kB', '32 kB')
   assert (lora['ms/step'], lora['range'], lora['tokens/s']) == ('20', '18 to 24', '25,000')
   assert (lora['change'], lora['change interval']) == ('-10.0', '-13.0 to -7.0')
   assert (lora['merged ms'], shown['prompt']['merged ms']) == ('1.25', '-')

@@ -159,7 +159,8 @@ def test_three_methods_from_the_command_to_the_picture(tmp_path, capsys):
   assert script.main(command) == 0, capsys.readouterr().err
   found = record(tmp_path)
   full, lora, prompt = found['rows']
-  assert full['trainable'] == full['total'] and lora['trainable'] < full['trainable'] and prompt['trainable'] == 160
+  assert full['trainable'] == full['base'] == lora['base'] == prompt['base']
+  assert lora['trainable'] < full['trainable'] and prompt['trainable'] == 160
   assert full['new']['before'] == lora['new']['before'] == prompt['new']['before']
   assert all(row['memory']['peak'] > 0 and row['disk_bytes'] > 0 and row['measured_peak'] > 0 for row in found['rows'])
   assert prompt['examples'] < lora['examples']  # the room of the prompts
