@@ -114,8 +114,11 @@ def plan_state(make_model: MakeModel, method: Method, optimizer: Optimizer, part
   shapes = base.shapes()
   where = sharding.param_shardings({name: base.axes(name) for name in shapes}, shapes, mesh, rules)
   wanted = {name: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=where[name]) for name, a in shapes.items()}
+  # A quantised base has no use for the buffers of the whole one, and JAX warns of buffers that nobody takes over.
+  kept = {name: (a.shape, a.dtype) for name, a in abstract.params.items()}
+  donated = (0,) if all(kept.get(name) == (a.shape, a.dtype) for name, a in shapes.items()) else ()
   return StatePlan(blueprint, placed, jax.jit(init, out_shardings=shardings), wanted,
-                   jax.jit(start, out_shardings=shardings, donate_argnums=0), mesh)
+                   jax.jit(start, out_shardings=shardings, donate_argnums=donated), mesh)
 
 
 def state_shardings(abstract: TrainState, blueprint: Blueprint, mesh: Mesh, rules: sharding.Rules) -> Any:

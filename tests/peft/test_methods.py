@@ -11,6 +11,7 @@ from flan_jax import peft
 from flan_jax.errors import UserError
 from flan_jax.peft import io, quantized
 from flan_jax.peft.lora import principal
+from flan_jax.peft.partition import named_variables
 from flan_jax.training import losses, optimizers, sharding
 from flan_jax.training.state import plan_state
 from flan_jax.training.step import make_train_step
@@ -194,3 +195,25 @@ def test_a_method_is_attached_once():
   model = attached('lora')
   with pytest.raises(UserError, match="has the adapter 'lora' already"):
     METHODS['lora'].attach(model, nnx.Rngs(params=2))
+
+
+@pytest.mark.parametrize('name', ['lora', 'pissa', 'int8_lora', 'lora_and_prompt'])
+def test_training_starts_from_the_weights_that_it_is_given(name):
+  """What depends on the base (principal parts, codes, words of a prompt) is of those weights, not of random ones."""
+  method = METHODS[name]
+  plan = plan_state(make('t5_1_1'), method, optimizers.adamw(), sharding.Partitioner(num_devices=1), 0)
+  given = base(seed=7)
+  kernel = np.asarray(given.encoder.layers[0].attention.query.kernel[...])
+  embedding = np.asarray(given.token_embedder.embedding[...])
+  state = plan.start({path: jnp.array(v.get_value()) for path, (_, v) in named_variables(given).items()})
+  model = plan.blueprint.merge(state.params)
+  query = model.encoder.layers[0].attention.query
+  np.testing.assert_allclose(query.weight(), kernel, atol=np.abs(kernel).max() / 127 if name == 'int8_lora' else 0)
+  if name == 'pissa':
+    left, values, right = np.linalg.svd(kernel)
+    adapter = query.adapters['lora']
+    np.testing.assert_allclose(adapter.scale * adapter.a[...] @ adapter.b[...], left[:, :2] * values[:2] @ right[:2],
+                               atol=1e-5)
+  if name == 'lora_and_prompt':
+    prompt = np.asarray(model.encoder.prompts['prompt'].embedding[...])
+    assert all(any(np.array_equal(row, word) for word in embedding) for row in prompt)
