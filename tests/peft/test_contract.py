@@ -173,7 +173,7 @@ def test_eight_devices_give_the_weights_of_one(name):
     np.testing.assert_allclose(value, many.trainable[path], atol=1e-5, rtol=1e-3, err_msg=path)
 
 
-@every_method_in_training
+@pytest.mark.parametrize('name', QUICK)
 def test_micro_batches_give_the_gradient_of_the_whole(name):
   model, method = stirred(name), METHODS[name]
   blueprint = make_blueprint(model, method.trainable_filter())
@@ -185,7 +185,7 @@ def test_micro_batches_give_the_gradient_of_the_whole(name):
     np.testing.assert_allclose(sums[0][0][path], sums[1][0][path], atol=1e-5, rtol=1e-4, err_msg=path)
 
 
-@every_method_in_training
+@pytest.mark.parametrize('name', QUICK)
 def test_recomputing_activations_changes_no_gradient(name):
   model, method = stirred(name), METHODS[name]
   blueprint = make_blueprint(model, method.trainable_filter())
