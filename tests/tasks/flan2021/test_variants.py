@@ -1,4 +1,4 @@
-"""Every dataset that has real rows, through every variant of one part and some of several, the roles in turn."""
+"""Every dataset that has real rows, through the variants of one part and some of several, the roles in turn."""
 
 import itertools
 import random
