@@ -1,4 +1,4 @@
-"""The quickstart itself, one seed with looser bounds than the figures of the README; and what methods learn on its model."""
+"""The quickstart itself, one seed with looser bounds than the README, and what methods learn on its model."""
 
 import json
 
