@@ -203,10 +203,14 @@ def _refuse_taken(family: str, names: Sequence[str]) -> None:
 
 def _register_tasks(family: Family, dataset: Dataset, shuffle_buffer_size: int) -> None:
   source = rows_of(dataset)
-  steps = [extract_fields(dataset), seqio.CacheDatasetPlaceholder()]
+  steps = _before_cache(dataset)
   for variant in variants.of_dataset(dataset):
     info = TaskInfo(family.task(dataset, variant), family.name, dataset, variant)
     _register_task(info, source, steps, shuffle_buffer_size)
+
+
+def _before_cache(dataset: Dataset) -> list[Any]:
+  return [extract_fields(dataset), seqio.CacheDatasetPlaceholder()]
 
 
 def _register_task(info: TaskInfo, source: seqio.DataSource, steps: Sequence[Any], shuffle_buffer_size: int) -> None:
@@ -315,7 +319,7 @@ def limited(name: str, rows: int) -> str:
     info.dataset, splits=dataclasses.replace(splits, train_cap=min(rows, splits.train_cap)))
   smaller = dataclasses.replace(info, name=f'{name}.{rows}_rows', dataset=dataset)
   if not _is_taken(smaller.name):
-    steps = [extract_fields(dataset), seqio.CacheDatasetPlaceholder()]
+    steps = _before_cache(dataset)
     _register_task(smaller, rows_of(dataset), steps, seqio.TaskRegistry.get(name).shuffle_buffer_size)
   return smaller.name
 

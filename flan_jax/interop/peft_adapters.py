@@ -20,8 +20,7 @@ from flan_jax.errors import UserError
 from flan_jax.interop import peft_ia3, peft_lora, peft_norms, peft_prompts
 from flan_jax.interop.peft_options import Options
 from flan_jax.interop.peft_weights import Arrays, FromPeft, ToPeft
-from flan_jax.peft import from_config
-from flan_jax.peft.io import NOT_OPTIONS
+from flan_jax.peft.io import method_of
 
 # Why a method that both have is not the same on both sides.
 DIFFERENT = {
@@ -81,7 +80,7 @@ def to_peft(config: Mapping[str, Any], arrays: Arrays, base_model: str | None = 
   Raises:
     UserError: where peft has no counterpart of the method, or arrays are missing, too many or misshapen.
   """
-  method = from_config({name: value for name, value in config.items() if name not in NOT_OPTIONS})
+  method = method_of(config)
   _convertible(method.name, TO_PEFT, 'the method')
   options, tensors, notes = TO_PEFT[method.name](method, arrays)
   name = base_model or config.get('base_model')

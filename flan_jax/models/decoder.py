@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from flan_jax.models import initializers, masks, stack
 from flan_jax.models.attention import Attention, KeyValues
 from flan_jax.models.config import T5Config
-from flan_jax.models.encoder import Encoded, refuse_packed
+from flan_jax.models.encoder import Encoded
 from flan_jax.models.layers import Dense, dropout
 from flan_jax.models.mlp import Mlp
 
@@ -133,14 +133,8 @@ class Decoder(stack.Stack):
     The outputs at prompts' positions are dropped, or left where they are in a packed batch, which has room for them
     (`prompt_positions`, see `Stack.in_place`).
     """
-    prompt, dropped = None, 0
-    if prompt_positions is not None:
-      embedded = self.in_place(embedded, prompt_positions, rngs=rngs)
-    else:
-      prompt = self.prompt(embedded.shape[0], embedded.dtype, rngs=rngs)
-    if prompt is not None:
-      refuse_packed(segment_ids)
-      embedded, dropped = jnp.concatenate([prompt.embeddings, embedded], axis=1), prompt.embeddings.shape[1]
+    embedded, prompt = self.prompted(embedded, segment_ids, prompt_positions, rngs=rngs)
+    dropped = 0 if prompt is None else prompt.embeddings.shape[1]
     self_mask, cross_mask = _masks(embedded.shape[1], encoded, segment_ids)
     visible = _visible(prompt, embedded.shape[1] - dropped)
     if visible is not None:

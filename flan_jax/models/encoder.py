@@ -2,11 +2,9 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from flan_jax import errors
 from flan_jax.models import masks, stack
 from flan_jax.models.attention import Attention
 from flan_jax.models.config import T5Config
@@ -84,26 +82,11 @@ class Encoder(stack.Stack):
     Raises:
       UserError: a prompt and a packed batch without room for it before each example.
     """
-    prompt = None
-    if prompt_positions is not None:
-      embedded = self.in_place(embedded, prompt_positions, rngs=rngs)
-    else:
-      prompt = self.prompt(embedded.shape[0], embedded.dtype, rngs=rngs)
+    embedded, prompt = self.prompted(embedded, segment_ids, prompt_positions, rngs=rngs)
     if prompt is not None:
-      refuse_packed(segment_ids)
-      embedded = jnp.concatenate([prompt.embeddings, embedded], axis=1)
       visible = stack.with_tokens(prompt, visible)
     mask = masks.key_mask(visible) if segment_ids is None else masks.segment_mask(segment_ids, segment_ids)
     x = dropout(embedded, self.dropout_rate, rngs)
     for layer, bias in zip(self.layers, self.biases(x.shape[1]), strict=True):
       x = layer(x, mask, bias, rngs=rngs)
     return Encoded(dropout(self.encoder_norm(x), self.dropout_rate, rngs), visible, segment_ids)
-
-
-def refuse_packed(segment_ids: Int[Array, 'batch length'] | None) -> None:
-  """Raises UserError when a batch is packed without room for prompts: its examples would share the one prompt."""
-  if segment_ids is not None:
-    raise errors.UserError(
-      'A soft prompt needs packed batches with room before each example (data.iterator.batches: prompts), or unpacked '
-      'ones: turn packing off.'
-    )

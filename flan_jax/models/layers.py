@@ -46,6 +46,11 @@ class Dense(nnx.Module):
       return storage.shape
     return self.kernel.shape
 
+  @property
+  def axes(self) -> tuple[str | None, str | None]:
+    """The logical axes of d_in and d_out."""
+    return self.kernel.get_metadata().get('axes', (None, None))
+
   def weight(self) -> Float[Array, 'd_in d_out']:
     """Returns the kernel as numbers, decoded where it is quantised."""
     kernel = self.kernel[...]

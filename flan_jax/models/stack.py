@@ -89,6 +89,37 @@ class Stack(nnx.Module):
       ], axis=1)  # fmt: skip
     return Prompts(jnp.concatenate(parts, axis=1), visible)
 
+  def prompted(
+    self,
+    embedded: Float[Array, 'batch length embed'],
+    segment_ids: Int[Array, 'batch length'] | None,
+    prompt_positions: Int[Array, 'batch length'] | None,
+    *,
+    rngs: nnx.Rngs | None,
+  ) -> tuple[Float[Array, 'batch longer embed'], Prompts | None]:
+    """Returns a stack's input with its prompts, and the prompts where they stand before the tokens of unpacked rows.
+
+    Args:
+      embedded: the tokens' embeddings.
+      segment_ids: the example of each token in a packed batch, or None.
+      prompt_positions: where a packed batch has room for prompts, see `in_place`.
+      rngs: a source of dropout keys, or None.
+
+    Raises:
+      UserError: a packed batch without room before each example: its examples would share the one prompt.
+    """
+    if prompt_positions is not None:
+      return self.in_place(embedded, prompt_positions, rngs=rngs), None
+    prompt = self.prompt(embedded.shape[0], embedded.dtype, rngs=rngs)
+    if prompt is None:
+      return embedded, None
+    if segment_ids is not None:
+      raise UserError(
+        'A soft prompt needs packed batches with room before each example (data.iterator.batches: prompts), or '
+        'unpacked ones: turn packing off.'
+      )
+    return jnp.concatenate([prompt.embeddings, embedded], axis=1), prompt
+
   def in_place(
     self, embedded: Float[Array, 'batch length embed'], positions: Int[Array, 'batch length'], *, rngs: nnx.Rngs | None
   ) -> Float[Array, 'batch length embed']:

@@ -76,7 +76,7 @@ class AdapterSet:
       UserError: if the name is taken, or the arrays do not fit the base.
     """
     self._check_free(name)
-    io.check_arrays(self._attached(method), method, arrays, f'the adapter {name!r}')
+    io.check_arrays(io.attached(self._base, method), method, arrays, f'the adapter {name!r}')
     self._adapters[name] = (method, dict(arrays))
 
   def load(self, name: str, directory: str | pathlib.Path, *, force: bool = False) -> Method:
@@ -108,7 +108,7 @@ class AdapterSet:
     if method.name == 'full':
       raise UserError(f'{name!r} is the whole model and no adapter: save a checkpoint instead')
     plain = {key: np.asarray(value) for key, value in arrays.items()}
-    fingerprint = io.base_fingerprint(self._attached(method), method)
+    fingerprint = io.base_fingerprint(io.attached(self._base, method), method)
     io.write_adapter(directory, io.adapter_config(method, fingerprint, plain), plain)
 
   def start(self, method: Method, seed: int = 0) -> dict[str, Array]:
@@ -118,8 +118,7 @@ class AdapterSet:
       method: for selective methods the result holds the base's own arrays.
       seed: of the initial values that a method draws.
     """
-    model = twin(self._base)
-    method.attach(model, nnx.Rngs(params=seed))
+    model = io.attached(self._base, method, seed)
     return {name: variable.get_value() for name, variable in io.saved_variables(model, method).items()}
 
   def remove(self, name: str) -> None:
@@ -186,11 +185,6 @@ class AdapterSet:
     for name, (_, variable) in named_variables(self.model).items():
       variable.set_value(base[name])
     self.active, self.merged = None, False
-
-  def _attached(self, method: Method) -> nnx.Module:
-    model = twin(self._base)
-    method.attach(model, nnx.Rngs(params=0))
-    return model
 
   def _check_free(self, name: str) -> None:
     if name in self._adapters:

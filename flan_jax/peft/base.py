@@ -66,6 +66,11 @@ class Method(abc.ABC):
     del model
     raise UserError(f'the method {self.name!r} cannot be merged into the base weights')
 
+  @property
+  def merges(self) -> bool:
+    """Whether the method can be merged: it has base weights that do the same."""
+    return type(self).merge is not Method.merge
+
   def bound(self, encode: Callable[[str], Sequence[int]]) -> 'Method':
     """The same method with its texts as token ids; the models know no vocabulary.
 

@@ -24,8 +24,7 @@ class Bias(ProjectionAdapter):
   """
 
   def __init__(self, dense: Dense):
-    axis = dense.kernel.get_metadata().get('axes', (None, None))[1]
-    self.bias = AdapterParam(jnp.zeros(dense.shape[1], jnp.float32), axes=(axis,))
+    self.bias = AdapterParam(jnp.zeros(dense.shape[1], jnp.float32), axes=(dense.axes[1],))
 
   def after(self, x: Float[Array, '... in'], y: Float[Array, '... out'], kernel: Array,
             *, rngs: nnx.Rngs | None = None) -> Float[Array, '... out']:

@@ -21,7 +21,14 @@ from flan_jax.errors import UserError
 from flan_jax.peft import lora_algebra, merging
 from flan_jax.peft.adapter_set import Adapter
 from flan_jax.peft.base import Method
-from flan_jax.peft.combine_checks import checked_density, checked_weights, compatible, same_shapes, task_vectors
+from flan_jax.peft.combine_checks import (
+  checked_density,
+  checked_weights,
+  compatible,
+  inner_of,
+  same_shapes,
+  task_vectors,
+)  # fmt: skip
 from flan_jax.peft.lora import LoRA
 from flan_jax.peft.lora_algebra import Merge
 from flan_jax.peft.quantized import Quantized
@@ -44,7 +51,7 @@ def average(adapters: Sequence[Adapter], weights: Sequence[float] | None = None)
   if total == 0:
     raise UserError('the weights of an average must not sum to 0: use add for differences')
   shares = [weight / total for weight in given]
-  if _inner(adapters[0][0]).name == 'lora':
+  if inner_of(adapters[0][0]).name == 'lora':
     return concatenate(adapters, shares)
   method, found, kept = _unwrapped(adapters)
   same_shapes(found)
@@ -63,7 +70,7 @@ def add(adapters: Sequence[Adapter], weights: Sequence[float] | None = None, *, 
   Raises:
     UserError: if the adapters do not go together, or their start is not known.
   """
-  if adapters and _inner(adapters[0][0]).name == 'lora':
+  if adapters and inner_of(adapters[0][0]).name == 'lora':
     return concatenate(adapters, weights)
   return _merged(adapters, checked_weights(adapters, weights), _linear, None, start)
 
@@ -162,7 +169,7 @@ def _merged(
   adapters: Sequence[Adapter], weights: Sequence[float], merge: Merge, rank: int | None, start: Arrays | None
 ) -> Adapter:
   method, found, kept = _unwrapped(adapters)
-  if _inner(method).name == 'lora':
+  if inner_of(method).name == 'lora':
     loras = [_lora(one) for one, _ in found]
     arrays = [one for _, one in found]
     if rank is None:
@@ -172,7 +179,7 @@ def _merged(
       combined = lora_algebra.deltawise(loras, arrays, weights, merge, rank)
     return _wrapped(method, *combined, kept)
   if rank is not None:
-    raise UserError(f'rank is for LoRA, and these adapters are {_inner(method).name!r}')
+    raise UserError(f'rank is for LoRA, and these adapters are {inner_of(method).name!r}')
   same_shapes(found)
   origin, vectors = task_vectors(found, start)
   moved = {name: merge(name, np.stack([vector[name] for vector in vectors]), weights) for name in origin}
@@ -188,16 +195,12 @@ def _stack(adapters: Sequence[Adapter], name: str) -> np.ndarray:
   return np.stack([np.asarray(arrays[name], np.float32) for _, arrays in adapters])
 
 
-def _inner(method: Any) -> Any:
-  return method.inner if isinstance(method, Quantized) else method
-
-
 def _unwrapped(adapters: Sequence[Adapter]) -> tuple[Any, list[Adapter], dict[str, Any]]:
   """The first method, the adapters without the base's quantisation, and the arrays of that."""
   kept = compatible(adapters)
   found: list[Adapter] = []
   for method, arrays in adapters:
-    found.append((_inner(method), {name: np.asarray(value) for name, value in arrays.items() if name not in kept}))
+    found.append((inner_of(method), {name: np.asarray(value) for name, value in arrays.items() if name not in kept}))
   return adapters[0][0], found, kept
 
 

@@ -43,6 +43,11 @@ def checked_density(density: float) -> float:
   return density
 
 
+def inner_of(method: Any) -> Any:
+  """The method itself, without the quantisation of its base."""
+  return method.inner if isinstance(method, Quantized) else method
+
+
 def compatible(adapters: Sequence[Adapter]) -> dict[str, Any]:
   """Checks that adapters are of one method and on one base.
 
@@ -54,7 +59,7 @@ def compatible(adapters: Sequence[Adapter]) -> dict[str, Any]:
   """
   (first, arrays), *others = adapters
   for method, _ in adapters:
-    inner = method.inner if isinstance(method, Quantized) else method
+    inner = inner_of(method)
     if isinstance(inner, (DoRA, Compose)):
       raise UserError(f'adapters of the method {inner.name!r} cannot be combined: they are no sums of task vectors')
   kept = {name: value for name, value in arrays.items() if '/storage/' in name}

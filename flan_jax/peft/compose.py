@@ -53,12 +53,14 @@ class Compose(Method):
     return tuple(method.trainable_filter() for method in self.methods)
 
   def merge(self, model: nnx.Module) -> None:
-    """Merges all; the first that cannot be merged says so, and nothing is changed then."""
-    for method in self.methods:
-      if type(method).merge is Method.merge:
-        method.merge(model)
-    for method in self.methods:
+    """Merges all; one that cannot be merged comes first and says so, before anything is changed."""
+    for method in sorted(self.methods, key=lambda method: method.merges):
       method.merge(model)
+
+  @property
+  def merges(self) -> bool:
+    """Whether all of the methods can be merged."""
+    return all(method.merges for method in self.methods)
 
   def bound(self, encode: Callable[[str], Sequence[int]]) -> 'Compose':
     """The same with the token ids of all texts."""

@@ -26,8 +26,7 @@ class DoRAAdapter(LoRAAdapter):
 
   def __init__(self, dense: Dense, *args: Any, **kwargs: Any):
     super().__init__(dense, *args, **kwargs)
-    axis_out = dense.kernel.get_metadata().get('axes', (None, None))[1]
-    self.magnitude = AdapterParam(column_norms(dense.weight()), axes=(axis_out,))
+    self.magnitude = AdapterParam(column_norms(dense.weight()), axes=(dense.axes[1],))
 
   def after(self, x: Float[Array, '... in'], y: Float[Array, '... out'], kernel: Float[Array, 'in out'],
             *, rngs: nnx.Rngs | None = None) -> Float[Array, '... out']:

@@ -1,7 +1,7 @@
 """IA3: trainable factors on keys, values and the inner activations of the feed-forward layers (Liu et al. 2022)."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 from flax import nnx
@@ -16,46 +16,44 @@ from flan_jax.peft.targets import fill, filled, match_projections
 SLOT = 'ia3'
 
 
-class OutputScale(ProjectionAdapter):
-  """Multiplies each feature of a projection's output.
+class Scale(ProjectionAdapter):
+  """Factors along one side of a projection, ones at the start.
 
   Attributes:
-    factors: Float[out], ones at the start.
+    side: 0 for the input's features, 1 for the output's.
+    factors: Float[in] or Float[out].
   """
 
+  side: ClassVar[int]
+
   def __init__(self, dense: Dense):
-    axis = dense.kernel.get_metadata().get('axes', (None, None))[1]
-    self.factors = AdapterParam(jnp.ones(dense.shape[1], jnp.float32), axes=(axis,))
+    self.factors = AdapterParam(jnp.ones(dense.shape[self.side], jnp.float32), axes=(dense.axes[self.side],))
+
+  def merged(self, kernel: Float[Array, 'in out']) -> Float[Array, 'in out']:
+    """The kernel that does what kernel and adapter do."""
+    return kernel * jnp.expand_dims(self.factors[...], 1 - self.side).astype(kernel.dtype)
+
+
+class InputScale(Scale):
+  """Multiplies each feature of a projection's input."""
+
+  side = 0
+
+  def before(self, x: Float[Array, '... in']) -> Float[Array, '... in']:
+    """The input times the factors."""
+    return x * last_axis(self.factors[...], x)
+
+
+class OutputScale(Scale):
+  """Multiplies each feature of a projection's output."""
+
+  side = 1
 
   def after(self, x: Float[Array, '... in'], y: Float[Array, '... out'], kernel: Array,
             *, rngs: nnx.Rngs | None = None) -> Float[Array, '... out']:
     """The output times the factors; see `ProjectionAdapter.after`."""
     del x, kernel, rngs
     return y * last_axis(self.factors[...], y)
-
-  def merged(self, kernel: Float[Array, 'in out']) -> Float[Array, 'in out']:
-    """The kernel that does what kernel and adapter do."""
-    return kernel * self.factors[...][None, :].astype(kernel.dtype)
-
-
-class InputScale(ProjectionAdapter):
-  """Multiplies each feature of a projection's input.
-
-  Attributes:
-    factors: Float[in], ones at the start.
-  """
-
-  def __init__(self, dense: Dense):
-    axis = dense.kernel.get_metadata().get('axes', (None, None))[0]
-    self.factors = AdapterParam(jnp.ones(dense.shape[0], jnp.float32), axes=(axis,))
-
-  def before(self, x: Float[Array, '... in']) -> Float[Array, '... in']:
-    """The input times the factors."""
-    return x * last_axis(self.factors[...], x)
-
-  def merged(self, kernel: Float[Array, 'in out']) -> Float[Array, 'in out']:
-    """The kernel that does what kernel and adapter do."""
-    return kernel * self.factors[...][:, None].astype(kernel.dtype)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +72,7 @@ class IA3(Method):
   def attach(self, model: nnx.Module, rngs: nnx.Rngs) -> None:
     """Puts factors named 'ia3' in the slots of the matching projections."""
     del rngs
-    found: list[tuple[str, Dense, Any]] = [
+    found: list[tuple[str, Dense, type[Scale]]] = [
       (path, dense, OutputScale) for path, dense in match_projections(model, self.targets).items()
     ]
     if self.input_targets:
@@ -85,7 +83,6 @@ class IA3(Method):
 
   def merge(self, model: nnx.Module) -> None:
     """Multiplies every adapter into its kernel and removes it."""
-    for kind in (OutputScale, InputScale):
-      for dense, name, adapter in filled(model, kind):
-        dense.set_weight(adapter.merged(dense.weight()))  # type: ignore[attr-defined]
-        del dense.adapters[name]
+    for dense, name, adapter in filled(model, Scale):
+      dense.set_weight(adapter.merged(dense.weight()))
+      del dense.adapters[name]

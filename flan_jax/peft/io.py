@@ -41,6 +41,22 @@ def base_fingerprint(model: nnx.Module, method: Method) -> str:
   return fingerprint({name: v.get_value() for name, (_, v) in named_variables(model).items() if name not in saved})
 
 
+def method_of(config: Mapping[str, Any]) -> Method:
+  """The method that an adapter_config.json describes.
+
+  Raises:
+    UserError: for an unknown method or hyperparameter.
+  """
+  return from_config({name: value for name, value in config.items() if name not in NOT_OPTIONS})
+
+
+def attached(model: nnx.Module, method: Method, seed: int = 0) -> nnx.Module:
+  """A twin of a base model with a method attached, at the values that training starts from."""
+  result = twin(model)
+  method.attach(result, nnx.Rngs(params=seed))
+  return result
+
+
 def save_adapter(model: nnx.Module, directory: str | pathlib.Path, method: Method) -> None:
   """Writes what a method trained, and nothing else of its base.
 
@@ -151,9 +167,8 @@ def read_fitting(
 ) -> tuple[Method, dict[str, np.ndarray]]:
   """Reads an adapter that fits a base model, which is left as it is; arguments and errors as for `load_adapter`."""
   config, arrays = read_adapter(directory)
-  method = from_config({name: value for name, value in config.items() if name not in NOT_OPTIONS})
-  trial = twin(model)
-  method.attach(trial, nnx.Rngs(params=0))
+  method = method_of(config)
+  trial = attached(model, method)
   there = config.get('base_fingerprint')
   if there is None and 'base_fingerprint' in config:
     _log.warning('the adapter in %s comes from another program and has no fingerprint of its base%s: whether these are '

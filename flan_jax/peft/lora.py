@@ -40,7 +40,7 @@ class LoRAAdapter(ProjectionAdapter):
 
   def __init__(self, dense: Dense, rank: int, scale: float, dropout: float, init: str, rngs: nnx.Rngs):
     features_in, features_out = dense.shape
-    axis_in, axis_out = dense.kernel.get_metadata().get('axes', (None, None))
+    axis_in, axis_out = dense.axes
     self.scale, self.dropout = scale, dropout
     self.starts_principal = init == 'pissa'
     if self.starts_principal:

@@ -130,11 +130,16 @@ class Quantized(Method):
 
   def merge(self, model: nnx.Module) -> None:
     """Decodes the kernels and merges the other method into them."""
-    if type(self.inner).merge is Method.merge:
-      self.inner.merge(model)
+    if not self.inner.merges:
+      self.inner.merge(model)  # says why, before anything is changed
     for dense in match_projections(model, self.targets).values():
       dense.set_weight(dense.weight())
     self.inner.merge(model)
+
+  @property
+  def merges(self) -> bool:
+    """Whether the other method can be merged."""
+    return self.inner.merges
 
   def bound(self, encode: Callable[[str], Sequence[int]]) -> 'Quantized':
     """The same with the token ids of the other method's texts."""
@@ -162,6 +167,6 @@ def quantize(dense: Dense, kind: str, path: str) -> None:
   if kind == 'nf4' and (rows % min(BLOCK, rows) or rows % 2):
     raise UserError(f'nf4 needs kernels whose rows are a multiple of {BLOCK}, or fewer and even; {path} has {rows}')
   kernel = dense.kernel[...]
-  storage = STORAGES[kind](kernel, dense.kernel.get_metadata().get('axes', (None, None)))
+  storage = STORAGES[kind](kernel, dense.axes)
   dense.kernel.set_value(storage.encode(kernel))
   dense.storage[kind] = storage

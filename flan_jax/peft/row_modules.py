@@ -6,6 +6,7 @@ samples of one input. The arrays of a row are gathered once for all of its neigh
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import jax.numpy as jnp
 from flax import nnx
@@ -43,40 +44,47 @@ class RowLoRA(ProjectionAdapter):
     return y + update.reshape(y.shape).astype(y.dtype)
 
 
-class RowInputScale(ProjectionAdapter):
-  """Multiplies a projection's input by each row's factors.
+class RowScale(ProjectionAdapter):
+  """Each row's own factors along one side of a projection.
 
   Attributes:
-    factors: Float[adapters + 1, in].
+    side: 0 for the input's features, 1 for the output's.
+    factors: Float[adapters + 1, in] or Float[adapters + 1, out].
     rows: shared by all modules of a model.
   """
 
+  side: ClassVar[int]
+
   def __init__(self, factors: Array, axes: Sequence[str | None], rows: AdapterRows):
-    self.factors = AdapterConstant(factors, axes=(None, axes[0]))
+    self.factors = AdapterConstant(factors, axes=(None, axes[self.side]))
     self.rows = rows
+
+  def scaled(self, x: Float[Array, 'rows *middle features']) -> Float[Array, 'rows *middle features']:
+    """Activations times the factors of their rows."""
+    ids = self.rows[...]
+    return (by_row(x, ids) * _own(self.factors, ids)[:, None, :].astype(x.dtype)).reshape(x.shape)
+
+
+class RowInputScale(RowScale):
+  """Multiplies a projection's input by each row's factors."""
+
+  side = 0
 
   def before(self, x: Float[Array, 'rows *middle in']) -> Float[Array, 'rows *middle in']:
     """The input times the factors."""
-    return _scaled(x, self.factors, self.rows[...])
+    return self.scaled(x)
 
 
-class RowOutputScale(ProjectionAdapter):
-  """Multiplies a projection's output by each row's factors.
+class RowOutputScale(RowScale):
+  """Multiplies a projection's output by each row's factors."""
 
-  Attributes:
-    factors: Float[adapters + 1, out].
-    rows: shared by all modules of a model.
-  """
+  side = 1
 
-  def __init__(self, factors: Array, axes: Sequence[str | None], rows: AdapterRows):
-    self.factors = AdapterConstant(factors, axes=(None, axes[1]))
-    self.rows = rows
-
-  def after(self, x: Array, y: Float[Array, 'rows *middle out'], kernel: Array,
+  def after(self, x: Float[Array, 'rows *middle in'], y: Float[Array, 'rows *middle out'], kernel: Array,
             *, rngs: nnx.Rngs | None = None) -> Float[Array, 'rows *middle out']:
     """The output times the factors; see `ProjectionAdapter.after`."""
     del x, kernel, rngs
-    return _scaled(y, self.factors, self.rows[...])
+    return self.scaled(y)
 
 
 class RowPrompt(InputPrompt):
@@ -112,9 +120,3 @@ class RowPrompt(InputPrompt):
 def _own(stacked: nnx.Variable, ids: Int[Array, 'batch']) -> Float[Array, 'batch *shape']:
   """The entries of the rows; -1 wraps round to the last, which does nothing."""
   return jnp.take(stacked[...], ids, axis=0, mode='wrap')
-
-
-def _scaled(
-  x: Float[Array, 'rows *middle features'], factors: nnx.Variable, ids: Int[Array, 'batch']
-) -> Float[Array, 'rows *middle features']:
-  return (by_row(x, ids) * _own(factors, ids)[:, None, :].astype(x.dtype)).reshape(x.shape)

@@ -4,7 +4,7 @@ Every row is answered as if it ran alone with its adapter. The base's matrix pro
 adapters add is gathered by row (`row_modules`). Which adapter a row uses is data: another assignment compiles nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -18,14 +18,13 @@ from flan_jax.peft import io
 from flan_jax.peft.adapter_set import Adapter
 from flan_jax.peft.base import Method, is_adapter
 from flan_jax.peft.dora import DoRAAdapter
-from flan_jax.peft.ia3 import InputScale, OutputScale
+from flan_jax.peft.ia3 import InputScale, OutputScale, Scale
 from flan_jax.peft.lora import LoRAAdapter
-from flan_jax.peft.partition import twin
 from flan_jax.peft.row_modules import AdapterRows, RowInputScale, RowLoRA, RowOutputScale, RowPrompt
 from flan_jax.peft.targets import fill, filled, projections
 
 STACKS = ('encoder', 'decoder')
-KINDS: tuple[type[Any], ...] = (LoRAAdapter, InputScale, OutputScale)
+SCALES = ((InputScale, 'row_input_scale', RowInputScale), (OutputScale, 'row_output_scale', RowOutputScale))
 
 
 class NotByRow(UserError):
@@ -108,14 +107,13 @@ def attach_rows(model: nnx.Module, adapters: Mapping[str, Adapter]) -> RowAdapte
 def _alone(model: nnx.Module, name: str, method: Method, arrays: Mapping[str, Any]) -> Any:
   """A twin of the base with one adapter, checked to consist of what can differ by row."""
   problem = f'the adapter {name!r} ({method.name}) cannot differ by row: LoRA, IA3 and soft prompts can'
-  trial = twin(model)
-  method.attach(trial, nnx.Rngs(params=0))
+  trial: Any = io.attached(model, method)
   if any(dense.storage for dense in projections(trial).values()):
     raise NotByRow(f'{problem}, on a base that is not quantised')
   io.check_arrays(trial, method, arrays, f'the adapter {name!r}')
   io.put_arrays(trial, method, arrays)
   for owner, slot, module in filled(trial, nnx.Module):
-    known = isinstance(module, KINDS) and not isinstance(module, DoRAAdapter)
+    known = isinstance(module, (LoRAAdapter, Scale)) and not isinstance(module, DoRAAdapter)
     if not known and slot not in getattr(owner, 'prompts', ()):
       raise NotByRow(problem)
   if not all(is_adapter(variable) for variable in io.saved_variables(trial, method).values()):
@@ -125,7 +123,6 @@ def _alone(model: nnx.Module, name: str, method: Method, arrays: Mapping[str, An
 
 def _fill_projection(path: str, dense: Dense, adapters: list[list[Any]], rows: AdapterRows) -> None:
   """Stacks what the adapters have at one projection; most have nothing there, or one module."""
-  axes = dense.kernel.get_metadata().get('axes', (None, None))
 
   def those(kind: type[Any]) -> list[Any]:
     found = [next((module for module in modules if isinstance(module, kind)), None) for modules in adapters]
@@ -138,12 +135,10 @@ def _fill_projection(path: str, dense: Dense, adapters: list[list[Any]], rows: A
     rank = max(a.shape[1] for a, _ in factors)
     a = jnp.stack([jnp.pad(a, ((0, 0), (0, rank - a.shape[1]))) for a, _ in factors])
     b = jnp.stack([jnp.pad(b, ((0, rank - b.shape[0]), (0, 0))) for _, b in factors])
-    fill(dense.adapters, 'row_lora', RowLoRA(a, b, axes, rows), path)
-  scales: tuple[tuple[type[Any], int, str, Callable[..., Any]], ...] = (
-    (InputScale, 0, 'row_input_scale', RowInputScale), (OutputScale, 1, 'row_output_scale', RowOutputScale))
-  for kind, side, slot, make in scales:
+    fill(dense.adapters, 'row_lora', RowLoRA(a, b, dense.axes, rows), path)
+  for kind, slot, make in SCALES:
     found = those(kind)
     if found:
-      ones = jnp.ones(dense.shape[side], jnp.float32)
+      ones = jnp.ones(dense.shape[kind.side], jnp.float32)
       stacked = jnp.stack([ones if module is None else module.factors[...] for module in [*found, None]])
-      fill(dense.adapters, slot, make(stacked, axes, rows), path)
+      fill(dense.adapters, slot, make(stacked, dense.axes, rows), path)

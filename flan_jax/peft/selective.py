@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from flax import nnx
 
 from flan_jax.peft.base import Method, is_adapter
+from flan_jax.peft.partition import named_variables, path_name
 from flan_jax.peft.targets import compiled, matching
 
 
@@ -24,16 +25,15 @@ class Layers(Method):
   def attach(self, model: nnx.Module, rngs: nnx.Rngs) -> None:
     """Attaches nothing; checks that the regex names some parameter."""
     del rngs
-    flat: Sequence[tuple[Any, Any]] = list(nnx.to_flat_state(nnx.state(model)))
-    paths = {'/'.join(map(str, path)): None for path, variable in flat if not is_adapter(variable)}
-    matching(paths, self.targets, 'parameter')
+    base = {name: variable for name, (_, variable) in named_variables(model).items() if not is_adapter(variable)}
+    matching(base, self.targets, 'parameter')
 
   def trainable_filter(self) -> Callable[[Sequence[Any], Any], bool]:
     """The base parameters whose path matches."""
     pattern = compiled(self.targets)
 
     def trains(path: Sequence[Any], value: Any) -> bool:
-      return not is_adapter(value) and pattern.fullmatch('/'.join(map(str, path))) is not None
+      return not is_adapter(value) and pattern.fullmatch(path_name(path)) is not None
 
     return trains
 

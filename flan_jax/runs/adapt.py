@@ -109,7 +109,7 @@ def adapt(
   """
   parts.use_tasks(mixture_or_task_module)
   make_model = parts.model_maker(model, vocabulary)
-  method = method or LoRA()
+  method = (method or LoRA()).bound(vocabulary.encode)
   shared: dict[str, Any] = {
     'model_dir': str(pathlib.Path(model_dir) / 'run'), 'mixture_or_task_name': new_task, 'train_steps': train_steps,
     'model': model, 'vocabulary': vocabulary, 'optimizer': optimizer, 'task_feature_lengths': task_feature_lengths,

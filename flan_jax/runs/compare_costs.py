@@ -10,14 +10,13 @@ import numpy as np
 
 from flan_jax.comparison import costs, timing
 from flan_jax.comparison.entries import Entry
-from flan_jax.errors import UserError
 from flan_jax.models import T5
 from flan_jax.peft import merge_adapter
+from flan_jax.peft.io import attached
 from flan_jax.peft.partition import twin
 from flan_jax.runs import parts
 from flan_jax.runs.compare_row import Bench
 from flan_jax.training import sharding
-from flan_jax.training.state import attach
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +67,7 @@ def measure(bench: Bench, entries: Sequence[Entry], wanted: Timing, config: Mapp
   answering = _answering(bench, wanted.examples)
   turns = {('base', ''): answering.turn(bench.base)}
   for entry in entries:
-    model = attach(twin(bench.base), entry.method, 0)
+    model = attached(bench.base, entry.method)
     turns['attached', entry.name] = answering.turn(model)  # type: ignore[arg-type]
     merged = _merged(model, entry)
     if merged is not None:
@@ -93,9 +92,8 @@ def _answering(bench: Bench, examples: int) -> timing.Answering:
 
 def _merged(model: Any, entry: Entry) -> T5 | None:
   """The model with its adapter merged; None for methods that cannot be merged."""
-  copy = twin(model)
-  try:
-    merge_adapter(copy, entry.method)
-  except UserError:
+  if not entry.method.merges:
     return None
+  copy = twin(model)
+  merge_adapter(copy, entry.method)
   return copy

@@ -88,7 +88,7 @@ def finetune(
   """
   parts.use_tasks(mixture_or_task_module)
   make_model = parts.model_maker(model, vocabulary)
-  method = (method or Full()).bound(lambda text: vocabulary.encode(text))
+  method = (method or Full()).bound(vocabulary.encode)
   partitioner = partitioner or sharding.Partitioner()
   followed = [eval_tasks] if isinstance(eval_tasks, str) else eval_tasks
   loop.Schedule(train_steps, log_period, checkpoint_period)  # raises where one of them cannot be meant

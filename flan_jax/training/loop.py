@@ -207,15 +207,14 @@ def check_initial(plan: StatePlan, initial_checkpoint_path: str | None) -> None:
     initial.check_params(initial_checkpoint_path, _wanted(plan, initial_checkpoint_path))
 
 
-def _goes_on(plan: StatePlan, path: str) -> bool:
-  """Whether a checkpoint holds adapters of this method, to be trained further, rather than the base alone."""
-  saved = initial.saved_names(path)
-  return any(name in saved for name in plan.blueprint.variables if plan.blueprint.is_adapter(name))
-
-
 def _wanted(plan: StatePlan, path: str) -> Mapping[str, Any]:
-  """The parameters that a checkpoint to start from has to hold."""
-  return plan.abstract.params if _goes_on(plan, path) else plan.base
+  """The parameters that a checkpoint to start from has to hold.
+
+  They are the base's; or all of them, where it has adapters of this method, which then train further.
+  """
+  saved = initial.saved_names(path)
+  goes_on = any(name in saved for name in plan.blueprint.variables if plan.blueprint.is_adapter(name))
+  return plan.abstract.params if goes_on else plan.base
 
 
 def start_or_resume(plan: StatePlan, saver: Checkpointer, batches: Batches,
@@ -227,8 +226,9 @@ def start_or_resume(plan: StatePlan, saver: Checkpointer, batches: Batches,
     return restored.state, int(restored.state.step)
   if initial_checkpoint_path is None:
     return plan.init(), 0
-  loaded = initial.load_params(initial_checkpoint_path, _wanted(plan, initial_checkpoint_path))
-  if not _goes_on(plan, initial_checkpoint_path):
+  wanted = _wanted(plan, initial_checkpoint_path)
+  loaded = initial.load_params(initial_checkpoint_path, wanted)
+  if wanted is plan.base:
     return plan.start(loaded), 0
   state = plan.init()
   return dataclasses.replace(

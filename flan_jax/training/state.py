@@ -92,7 +92,9 @@ def plan_state(make_model: MakeModel, method: Method, optimizer: Optimizer, part
     The plan. No array is allocated until `plan.init()` is called.
   """
   base = make_blueprint(nnx.eval_shape(lambda: make_model(nnx.Rngs(params=jax.random.key(seed)))), nnx.Param)
-  blueprint = make_blueprint(nnx.eval_shape(lambda: build_model(make_model, method, seed)), method.trainable_filter())
+  shapes = base.shapes()
+  whole = nnx.eval_shape(lambda params: attach(base.merge(params), method, seed), shapes)
+  blueprint = make_blueprint(whole, method.trainable_filter())
 
   def begin(model: nnx.Module) -> TrainState:
     trainable, frozen = blueprint.split(model)
@@ -107,11 +109,10 @@ def plan_state(make_model: MakeModel, method: Method, optimizer: Optimizer, part
     return begin(attach(base.merge(params), method, seed))
 
   mesh = partitioner.mesh()
-  abstract = jax.eval_shape(init)
+  abstract = jax.eval_shape(start, shapes)
   rules = partitioner.rules()
   shardings = state_shardings(abstract, blueprint, mesh, rules)
   placed = jax.tree.map(lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), abstract, shardings)
-  shapes = base.shapes()
   where = sharding.param_shardings({name: base.axes(name) for name in shapes}, shapes, mesh, rules)
   wanted = {name: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=where[name]) for name, a in shapes.items()}
   # A quantised base has no use for the buffers of the whole one, and JAX warns of buffers that nobody takes over.

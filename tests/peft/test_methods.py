@@ -191,6 +191,19 @@ def test_what_cannot_be_meant_is_one_sentence(method, message):
     attach(method())
 
 
+def test_a_composition_that_cannot_be_merged_is_left_whole():
+  """Also where what cannot be merged stands behind another method, or inside one."""
+  last = peft.Quantized(METHODS['prompt'], targets='encoder/layers/0/mlp/wo')
+  method = peft.Compose((peft.LoRA(rank=2), last))
+  assert not method.merges and peft.Compose((peft.LoRA(), peft.Norms())).merges
+  model = attach(method)
+  before = {name: np.asarray(v.get_value()) for name, (_, v) in named_variables(model).items()}
+  with pytest.raises(UserError, match="'prompt_tuning' cannot be merged"):
+    peft.merge_adapter(model, method)
+  after = {name: np.asarray(v.get_value()) for name, (_, v) in named_variables(model).items()}
+  assert after.keys() == before.keys() and toy.same_params(after, before)
+
+
 def test_a_method_is_attached_once():
   model = attached('lora')
   with pytest.raises(UserError, match="has the adapter 'lora' already"):
