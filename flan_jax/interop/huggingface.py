@@ -17,7 +17,7 @@ from flan_jax.models.t5 import T5
 
 Arrays = Mapping[str, np.ndarray]
 # Copies of the embedding that Hugging Face's files may hold under further names.
-_EMBEDDING_ALIASES = ('encoder.embed_tokens.weight', 'decoder.embed_tokens.weight')
+EMBEDDING_COPIES = ('encoder.embed_tokens.weight', 'decoder.embed_tokens.weight')
 _PROJECTIONS = {'query': 'q', 'key': 'k', 'value': 'v', 'out': 'o'}
 
 
@@ -67,7 +67,7 @@ def to_huggingface(params: Arrays, config: T5Config) -> dict[str, np.ndarray]:
   _refuse_difference({pair.ours for pair in pairs}, set(params), 'parameters')
   weights = {pair.theirs: _swap(params[pair.ours], pair.transposed) for pair in pairs}
   embedding = weights['shared.weight']
-  copies = dict.fromkeys(_EMBEDDING_ALIASES, embedding)
+  copies = dict.fromkeys(EMBEDDING_COPIES, embedding)
   if config.logits_via_embedding:
     copies['lm_head.weight'] = embedding
   return {**weights, **copies}
@@ -124,7 +124,7 @@ def _attention_names(ours: str, theirs: str, *, cross: bool) -> Iterator[Name]:
 
 def _without_aliases(weights: Arrays, config: T5Config) -> Iterator[str]:
   """Yields the names of the weights that are not further copies of the embedding."""
-  aliases = (*_EMBEDDING_ALIASES, 'lm_head.weight') if config.logits_via_embedding else _EMBEDDING_ALIASES
+  aliases = (*EMBEDDING_COPIES, 'lm_head.weight') if config.logits_via_embedding else EMBEDDING_COPIES
   for name, value in weights.items():
     if name not in aliases:
       yield name

@@ -1,6 +1,7 @@
 """The weights of a checkpoint, of whatever program wrote it, under our names and read one at a time."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import jax
@@ -13,18 +14,40 @@ class Weights(Protocol):
   """A checkpoint that is open for reading; what `convert` reads from and what a run starts from.
 
   Reading is lazy, so that a model of 45 GB passes through a machine of 24 one array at a time.
-
-  Attributes:
-    where: the folder or address, for messages.
-    kind: what wrote it, such as 'Hugging Face' or 'T5X'.
-    config: the shape of the model, as far as the files say it.
-    shapes: by our path ('encoder/layers/0/attention/query/kernel'), our shape and the dtype as stored.
   """
 
-  where: str
-  kind: str
-  config: T5Config
-  shapes: Mapping[str, jax.ShapeDtypeStruct]
+  @property
+  def where(self) -> str:
+    """The folder or address, for messages."""
+    ...
+
+  @property
+  def kind(self) -> str:
+    """What wrote it, such as 'Hugging Face' or 'T5X'."""
+    ...
+
+  @property
+  def shapes(self) -> Mapping[str, jax.ShapeDtypeStruct]:
+    """By our path ('encoder/layers/0/attention/query/kernel'), our shape and the dtype as stored."""
+    ...
+
+  @property
+  def notes(self) -> Sequence[str]:
+    """What the files hold and is not read, a counted line each."""
+    ...
+
+  @property
+  def config(self) -> T5Config:
+    """The shape of the model, as far as the files say it."""
+    ...
+
+  def check(self) -> None:
+    """Checks files against their digests where they have any; before the first array is read.
+
+    Raises:
+      UserError: naming the files that are not what was written.
+    """
+    ...
 
   def read(self, path: str) -> np.ndarray:
     """Returns one parameter in our layout and the dtype as stored.
@@ -33,3 +56,34 @@ class Weights(Protocol):
       UserError: if the files are damaged; the message names the file and the array.
     """
     ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+  """Weights that are in memory; see `Weights`.
+
+  Attributes:
+    where: what they are, for messages.
+    config: the shape of the model.
+    arrays: by our path.
+    kind: where they come from.
+    notes: see `Weights`.
+  """
+
+  where: str
+  config: T5Config
+  arrays: Mapping[str, np.ndarray]
+  kind: str = 'flan_jax'
+  notes: tuple[str, ...] = ()
+
+  @property
+  def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shape and dtype by path."""
+    return {path: jax.ShapeDtypeStruct(value.shape, value.dtype) for path, value in self.arrays.items()}
+
+  def check(self) -> None:
+    """Does nothing."""
+
+  def read(self, path: str) -> np.ndarray:
+    """Returns one parameter."""
+    return self.arrays[path]

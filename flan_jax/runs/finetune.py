@@ -1,5 +1,6 @@
 """Fine-tuning: a mixture, a model and a method become a trained run folder."""
 
+import dataclasses
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from flan_jax.runs import first_look, mixing, parts, plan
 from flan_jax.training import loop, losses, sharding
 from flan_jax.training.checkpoints import checkpoint_folders
 from flan_jax.training.evaluators import Evaluator, LossEvaluator
+from flan_jax.training.initial_rules import Rules
 from flan_jax.training.optimizers import Optimizer
 
 
@@ -28,6 +30,7 @@ def finetune(
   optimizer: Optimizer,
   batch_size: int = 128,
   initial_checkpoint_path: str | None = None,
+  initial_checkpoint_rules: Rules | None = None,
   method: Method | None = None,
   loss: losses.LossConfig | None = None,
   mixture_or_task_module: str | Sequence[str] = parts.TASK_MODULES,
@@ -60,7 +63,9 @@ def finetune(
     vocabulary: of the tasks.
     optimizer: see `training.optimizers`.
     batch_size: packed rows of a step.
-    initial_checkpoint_path: run folder or checkpoint to start from; random weights where None.
+    initial_checkpoint_path: what to start from: a run of ours or one of its checkpoints, a model folder of
+      transformers, hf://OWNER/NAME, a checkpoint of T5X; random weights where None.
+    initial_checkpoint_rules: what may differ from that checkpoint, see `training.initial_rules`.
     method: what trains; everything where None.
     loss: see `training.losses`.
     mixture_or_task_module: modules to import, which register the tasks.
@@ -112,7 +117,8 @@ def finetune(
   stream = batches('train', random_seed)
   shared: dict[str, Any] = {'make_model': make_model, 'optimizer': optimizer, 'method': method, 'loss': loss,
             'num_microbatches': num_microbatches, 'partitioner': partitioner, 'seed': random_seed,
-            'initial_checkpoint_path': initial_checkpoint_path}
+            'initial_checkpoint_path': initial_checkpoint_path,
+            'initial_checkpoint_rules': initial_checkpoint_rules}
   if dry_run:
     batch = next(stream)
     planned = loop.dry_run(batch=batch, **shared)
@@ -137,6 +143,7 @@ def finetune(
     model_dir=pathlib.Path(model_dir), batches=stream, train_steps=train_steps, evaluators=evaluators,
     checkpoint_period=checkpoint_period, log_period=log_period, keep=keep, best_metric=best_metric,
     config_text=config_text, show_progress=show_progress, count_examples=count, notes=notes(),
+    metadata={'model': dataclasses.asdict(model)},
     files={mixing.FILE: mixing.text(mixture, 'train', left_out)},
     **shared,
   )  # fmt: skip

@@ -103,15 +103,31 @@ class Checkpointer:
     Raises:
       UserError: if this save or the one before could not be written.
     """
-    arrays = named_arrays(state)
+    best = {k: v for k, v in (metrics or {}).items() if k == self._best_metric}
+    self._write(step, named_arrays(state), data_state, metadata, best)
+
+  def _write(self, step: int, arrays: Mapping[str, Array], data_state: bytes, metadata: Mapping[str, Any],
+             best: Mapping[str, float]) -> None:
     self._check_space(sum(a.nbytes for a in arrays.values()) + len(data_state))
     meta = {'format': FORMAT, 'step': step, 'arrays': describe(arrays), 'metadata': dict(metadata),
             'data_state': base64.b64encode(data_state).decode()}
-    best = {k: v for k, v in (metrics or {}).items() if k == self._best_metric}
     args = ocp.args.Composite(
         state=ocp.args.StandardSave({**arrays, DIGEST: digests(arrays)}), meta=ocp.args.JsonSave(meta))
     with self._explained():
       self._manager.save(step, args=args, metrics=best or None, force=True)
+
+  def save_weights(self, params: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
+    """Writes parameters alone as checkpoint 0, to start other runs from: no optimizer state, no data position.
+
+    Args:
+      params: by path.
+      metadata: as for `save`.
+
+    Raises:
+      UserError: if it cannot be written.
+    """
+    self._write(0, {f'frozen/{name}': value for name, value in params.items()}, b'', metadata, {})
+    self.wait()
 
   def wait(self) -> None:
     """Returns when everything is on disk; raises UserError if it could not be written."""

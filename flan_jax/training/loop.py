@@ -13,10 +13,12 @@ from flan_jax.peft.base import Method
 from flan_jax.peft.full import Full
 from flan_jax.peft.io import save_adapter
 from flan_jax.peft.partition import ParameterTable, parameter_table
-from flan_jax.training import example_counts, faults, initial, losses, metrics_log, run_folder, sharding
+from flan_jax.training import example_counts, faults, losses, metrics_log, run_folder, sharding
 from flan_jax.training.checkpoints import Checkpointer, checkpoint_folders
 from flan_jax.training.evaluators import Evaluator, is_due
 from flan_jax.training.example_counts import CountExamples
+from flan_jax.training.initial_rules import Rules
+from flan_jax.training.initial_state import Source, open_source
 from flan_jax.training.metrics_log import MetricsLog
 from flan_jax.training.optimizers import Optimizer
 from flan_jax.training.progress import Progress
@@ -106,6 +108,7 @@ def train(
     method: Method | None = None,
     loss: losses.LossConfig | None = None,
     initial_checkpoint_path: str | None = None,
+    initial_checkpoint_rules: Rules | None = None,
     evaluators: Sequence[Evaluator] = (),
     checkpoint_period: int = 1000,
     log_period: int = 50,
@@ -119,6 +122,7 @@ def train(
     describe_provenance: faults.Describe | None = None,
     count_examples: CountExamples | None = None,
     notes: Iterable[str] = (),
+    metadata: Mapping[str, Any] | None = None,
     files: Mapping[str, str] | None = None,
     show_progress: bool = True,
 ) -> TrainResult:
@@ -133,7 +137,8 @@ def train(
     train_steps: updates of this run; steps of the initial checkpoint do not count.
     method: what is attached and what trains; full fine-tuning if None.
     loss: what is minimised.
-    initial_checkpoint_path: run folder or checkpoint whose parameters a fresh run starts from.
+    initial_checkpoint_path: whose parameters a fresh run starts from, see `initial.open_weights`.
+    initial_checkpoint_rules: what may differ from that checkpoint, see `initial_rules`.
     evaluators: run at their periods and at the end.
     checkpoint_period: steps between checkpoints; one more is written at the end.
     log_period: steps between looks at the metrics; in between the host never waits for the device.
@@ -147,6 +152,7 @@ def train(
     describe_provenance: turns a batch into a list of readable origins, for error messages.
     count_examples: what happened to a batch's examples, see `example_counts`; logged, and told at the end.
     notes: lines to show before the first step, asked for when everything is checked.
+    metadata: JSON-able facts to write into every checkpoint.
     files: more texts for the run folder, by file name.
     show_progress: False prints only messages.
 
@@ -161,10 +167,11 @@ def train(
   check_best_metric(best_metric, evaluators, schedule)
   plan = plan_state(make_model, method, optimizer, partitioner or sharding.Partitioner(), seed)
   table = parameter_table(plan.blueprint)
+  source = None
   if not checkpoint_folders(pathlib.Path(model_dir)):
-    check_initial(plan, initial_checkpoint_path)  # before the run folder is made
+    source = open_source(plan, initial_checkpoint_path, initial_checkpoint_rules)  # before the run folder is made
   saver = Checkpointer(model_dir, keep=keep, best_metric=best_metric, best_mode=best_mode)
-  state, start = start_or_resume(plan, saver, batches, initial_checkpoint_path)
+  state, start = start_or_resume(plan, saver, batches, source)
   run_folder.describe_run(model_dir, config=config_text, model_info=str(table), more=files)
   step_fn = make_train_step(plan.blueprint, optimizer, loss, num_microbatches,
                             method.learning_rate_scales(plan.blueprint.trainable))
@@ -172,9 +179,11 @@ def train(
   describe = describe_provenance or getattr(batches, 'origins', None)
   count = count_examples or getattr(batches, 'count_examples', None)
   with StopSignals() as signals, Progress(train_steps, start, visible=show_progress) as progress:
-    for line in (*notes, *table.modules, f'{table.summary}; step {start} of {train_steps}'):
+    started = [] if source is None else source.lines()
+    for line in (*notes, *started, *table.modules, f'{table.summary}; step {start} of {train_steps}'):
       progress.message(line)
-    run = _Run(plan, schedule, loss, method, saver, log, progress, evaluators, batches, model_dir, describe, count)
+    facts = {'method': method.config, **(metadata or {})}
+    run = _Run(plan, schedule, loss, facts, saver, log, progress, evaluators, batches, model_dir, describe, count)
     try:
       state, step = run.steps(state, start, step_fn, signals)
     finally:
@@ -201,41 +210,14 @@ def check_best_metric(best_metric: str | None, evaluators: Sequence[Evaluator], 
                     f'checkpoint period of {schedule.checkpoint_period}')
 
 
-def check_initial(plan: StatePlan, initial_checkpoint_path: str | None) -> None:
-  """Raises UserError if the weights to start from are not there or are another model's; reads none of them."""
-  if initial_checkpoint_path is not None:
-    initial.check_params(initial_checkpoint_path, _wanted(plan, initial_checkpoint_path))
-
-
-def _wanted(plan: StatePlan, path: str) -> Mapping[str, Any]:
-  """The parameters that a checkpoint to start from has to hold.
-
-  They are the base's; or all of them, where it has adapters of this method, which then train further.
-  """
-  saved = initial.saved_names(path)
-  goes_on = any(name in saved for name in plan.blueprint.variables if plan.blueprint.is_adapter(name))
-  return plan.abstract.params if goes_on else plan.base
-
-
 def start_or_resume(plan: StatePlan, saver: Checkpointer, batches: Batches,
-                    initial_checkpoint_path: str | None) -> tuple[TrainState, int]:
+                    source: Source | None) -> tuple[TrainState, int]:
   """The state to go on from, and its step: this run's newest checkpoint, or other weights, or fresh ones."""
   restored = saver.restore_latest(plan.abstract)
   if restored is not None:
     batches.set_state(restored.data_state)
     return restored.state, int(restored.state.step)
-  if initial_checkpoint_path is None:
-    return plan.init(), 0
-  wanted = _wanted(plan, initial_checkpoint_path)
-  loaded = initial.load_params(initial_checkpoint_path, wanted)
-  if wanted is plan.base:
-    return plan.start(loaded), 0
-  state = plan.init()
-  return dataclasses.replace(
-      state,
-      trainable={name: loaded[name] for name in state.trainable},
-      frozen={name: loaded[name] for name in state.frozen},
-  ), 0
+  return (plan.init() if source is None else source.start(plan)), 0
 
 
 @dataclasses.dataclass
@@ -245,7 +227,7 @@ class _Run:
   plan: StatePlan
   schedule: Schedule
   loss: losses.LossConfig
-  method: Method
+  facts: Mapping[str, Any]
   saver: Checkpointer
   log: MetricsLog
   progress: Progress
@@ -308,7 +290,7 @@ class _Run:
   def save(self, step: int, state: TrainState, results: Mapping[str, float]) -> None:
     """Starts a checkpoint of weights, optimizer, dropout key, step and data position."""
     self.log.flush()
-    self.saver.save(step, state, self.batches.get_state(), {'method': self.method.config}, results)
+    self.saver.save(step, state, self.batches.get_state(), self.facts, results)
 
   def last_words(self, step: int, signal_name: str | None) -> None:
     """Says how the run ended, and warns of examples that were cut and of a model that has not learned its tasks."""
@@ -347,7 +329,7 @@ class DryRun:
 def dry_run(*, make_model: MakeModel, batch: Mapping[str, np.ndarray], optimizer: Optimizer,
             method: Method | None = None, loss: losses.LossConfig | None = None, num_microbatches: int = 1,
             partitioner: sharding.Partitioner | None = None, seed: int = 0,
-            initial_checkpoint_path: str | None = None) -> DryRun:
+            initial_checkpoint_path: str | None = None, initial_checkpoint_rules: Rules | None = None) -> DryRun:
   """Builds everything and traces one step on shapes: no weights, no memory, no run folder.
 
   Args:
@@ -360,12 +342,13 @@ def dry_run(*, make_model: MakeModel, batch: Mapping[str, np.ndarray], optimizer
     partitioner: as for `train`.
     seed: as for `train`.
     initial_checkpoint_path: as for `train`; names and shapes are checked, nothing is read.
+    initial_checkpoint_rules: as for `train`.
 
   Returns:
     The plan of the run.
   """
   plan = plan_state(make_model, method or Full(), optimizer, partitioner or sharding.Partitioner(), seed)
-  check_initial(plan, initial_checkpoint_path)
+  open_source(plan, initial_checkpoint_path, initial_checkpoint_rules)
   step = make_train_step(plan.blueprint, optimizer, loss or losses.LossConfig(), num_microbatches)
   shapes = {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in batch.items() if k != PROVENANCE}
   _, metrics = jax.eval_shape(step, plan.abstract, shapes)

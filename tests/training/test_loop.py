@@ -141,7 +141,7 @@ def test_lora_starts_from_another_run_and_leaves_it_as_it_was(reference, tmp_pat
   model = initial.restore_model(tmp_path, toy.make_model)
   batch = {k: jax.numpy.asarray(v) for k, v in next(toy.CountingBatches()).items()}
   np.testing.assert_array_equal(model(batch), tuned.model()(batch))
-  with pytest.raises(UserError, match='merge the adapter first'):
+  with pytest.raises(UserError, match='merge its adapter first'):
     toy.run(tmp_path / 'next', 1, initial_checkpoint_path=str(tmp_path))
 
 
