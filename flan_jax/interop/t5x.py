@@ -28,8 +28,8 @@ def open_t5x(path: str | os.PathLike[str]) -> T5XWeights:
   """Opens a T5X checkpoint for reading.
 
   Args:
-    path: a checkpoint, its file `checkpoint`, or a run's folder with `checkpoint_<step>` folders, of which the newest is
-      meant; on this machine or at an address such as gs://bucket/folder.
+    path: a checkpoint, its file `checkpoint`, or a run's folder, whose newest `checkpoint_<step>` is meant; on this
+      machine or at an address such as gs://bucket/folder.
 
   Returns:
     Its weights; `notes` says what else is there and is not read.

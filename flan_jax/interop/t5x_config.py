@@ -21,6 +21,10 @@ from flan_jax.models.config import ACTIVATIONS, DTYPES, T5Config
 
 Shapes = Mapping[str, jax.ShapeDtypeStruct]
 FILE = 'config.gin'
+# What T5X's network has in its code rather than in its config.
+T5X_FIXES: Mapping[str, Any] = {
+  'relative_attention_num_buckets': 32, 'relative_attention_max_distance': 128, 'layer_norm_epsilon': 1e-6,
+}  # fmt: skip
 _STACKED = ('encoder/encoder/', 'decoder/decoder/')
 # Where a size shows, as (names, rank, axis). Many arrays show most sizes, and the most frequent value wins, so that one
 # wrong array is reported as one and not as all the others.
@@ -135,8 +139,10 @@ def infer(found: Shapes, gin: Bindings, where: str) -> Shape:
     UserError: if the arrays do not show a size, or the file names an activation that we do not have.
   """
   scanned = any(name.startswith(_STACKED) for name in found)
-  sizes = {size: _vote(found, size) for size in _SIZES}
-  sizes |= {f'num_{stack}_layers': _layers(found, stack) for stack in ('encoder', 'decoder')}
+  bound = {**T5X_FIXES, **{n.removeprefix('T5Config.'): v for n, v in gin.values.items() if isinstance(v, int)}}
+  sizes = {size: _vote(found, size, bound.get(size)) for size in _SIZES}
+  for stack in ('encoder', 'decoder'):
+    sizes[f'num_{stack}_layers'] = _layers(found, stack) or bound.get(f'num_{stack}_layers')
   if not sizes['head_dim'] and sizes['joined_kv'] and sizes['num_heads']:
     sizes['head_dim'] = sizes['joined_kv'] // sizes['num_heads']
   sizes.pop('joined_kv')
@@ -144,22 +150,27 @@ def infer(found: Shapes, gin: Bindings, where: str) -> Shape:
   if unknown:
     raise UserError(f'{where} does not hold the arrays of a T5: nothing in it tells {", ".join(unknown)}')
   activations = _activations(found, gin, where)
-  config = T5Config(
-    **{size: int(value) for size, value in sizes.items() if value},
-    mlp_activations=activations,
-    logits_via_embedding=not any(name.startswith('decoder/logits_dense/') for name in found),
-    relative_bias_per_layer=scanned or any(re.match(r'\w+/layers_\d+/relpos_bias/', name) for name in found),
+  fields: dict[str, Any] = {
+    **sizes,
     **_rest(gin),
-  )
+    'mlp_activations': activations,
+    'logits_via_embedding': not any(name.startswith('decoder/logits_dense/') for name in found),
+    'relative_bias_per_layer': scanned or any(re.match(r'\w+/layers_\d+/relpos_bias/', name) for name in found),
+  }
+  try:
+    config = T5Config(**fields)
+  except TypeError as error:
+    raise UserError(f'{where}: {FILE} binds something of a wrong type to T5Config: {error}') from error
   notes = [f'{FILE} binds {name} to something that is not a literal: the default of T5X is taken' for name in gin.other]
   return Shape(config, scanned, tuple(_contradictions(config, gin, found)), tuple(notes))
 
 
-def _vote(found: Shapes, size: str) -> int | None:
+def _vote(found: Shapes, size: str, bound: int | None) -> int | None:
   votes: Counter[int] = Counter()
   for pattern, rank, axis in _SIZES[size]:
     regex = re.compile(pattern)
     votes.update(a.shape[axis] for name, a in found.items() if regex.fullmatch(name) and len(a.shape) == rank)
+  votes.update([] if bound is None else [bound])  # last: where all else is even, the arrays win
   return votes.most_common(1)[0][0] if votes else None
 
 
@@ -218,12 +229,10 @@ def to_gin(config: T5Config, *, scanned: bool) -> str:
 
 def inexpressible(config: T5Config, *, scanned: bool) -> list[str]:
   """Returns what T5X's network fixes in its code and this model has otherwise; it would compute something else."""
-  plain = T5Config(vocab_size=1)
-  fixed = ('relative_attention_num_buckets', 'relative_attention_max_distance', 'layer_norm_epsilon')
   problems = [
-    f"{name} is {getattr(config, name)!r}, and T5X's network has {getattr(plain, name)!r} in its code"
-    for name in fixed
-    if getattr(config, name) != getattr(plain, name)
+    f"{name} is {getattr(config, name)!r}, and T5X's network has {value!r} in its code"
+    for name, value in T5X_FIXES.items()
+    if getattr(config, name) != value
   ]
   if config.relative_bias_per_layer and not scanned:
     problems.append("relative_bias_per_layer is True, which only T5X's scanned network has")

@@ -1,4 +1,4 @@
-"""A file of SHA-256 digests beside a checkpoint that we wrote: what T5X's format cannot notice, a reader of ours does."""
+"""A file of SHA-256 digests in a checkpoint that we wrote: what T5X's format cannot notice, a reader of ours does."""
 
 import hashlib
 import json
@@ -40,6 +40,7 @@ class Digests:
     """
     self._folder = folder
     self._expected: dict[str, str] | None = None
+    self._checked: set[str] = set()
     path = folder / FILE
     if path.exists():
       try:
@@ -51,7 +52,7 @@ class Digests:
         raise UserError(f'{path} is damaged: {error}') from error
 
   def check(self, name: str) -> None:
-    """Checks a file, or all files of a folder in the folder.
+    """Checks a file, or all files of a folder in the folder; each once.
 
     Args:
       name: the path inside the folder; for a folder it ends in a slash.
@@ -59,7 +60,7 @@ class Digests:
     Raises:
       UserError: if a file is missing, or is not the one that was written.
     """
-    if self._expected is None:
+    if self._expected is None or name in self._checked:
       return
     listed = [path for path in self._expected if path == name or (name.endswith('/') and path.startswith(name))]
     if not listed:
@@ -70,3 +71,4 @@ class Digests:
         raise UserError(f'{file} is missing')
       if digest(file.read_bytes()) != self._expected[path]:
         raise UserError(f'{file} is damaged: it is not what was written (its SHA-256 differs)')
+    self._checked.add(name)

@@ -1,7 +1,7 @@
 """A T5's parameters under our paths and under T5X's, in both of its layouts: a folder a layer, and layers stacked.
 
-T5X's network without `scan` has the same arrays as ours and shares one relative bias among a stack's layers. Its scanned
-network stacks all layers on axis 1, keeps heads and their width as two axes, and has a bias in every layer.
+T5X's network without `scan` has the same arrays as ours and shares one relative bias among a stack's layers. Its
+scanned network stacks all layers on axis 1, keeps heads and their width as two axes, and has a bias in every layer.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""T5X's own layout, read: a msgpack file `checkpoint` with small arrays and, for large ones, descriptions of zarr folders.
+"""T5X's own layout, read: a msgpack file `checkpoint` with small arrays, and with descriptions of zarr folders.
 
 Nothing in the file is run. Of a description only what says where and what the array is counts: its driver must be zarr,
 its folder inside the checkpoint; chunks and compressor are the folder's own business, as they are to T5X.
@@ -17,11 +17,11 @@ from flax import serialization
 from flan_jax.errors import UserError
 from flan_jax.interop import t5x_names
 from flan_jax.interop.t5x_digests import Digests
-from flan_jax.interop.t5x_weights import STACK_AXIS, kvstore, sentence
+from flan_jax.interop.t5x_weights import STACK_AXIS, data_state, kvstore, sentence
 
 FILE = 'checkpoint'
 VERSIONS = (2, 3)  # 3 differs in bfloat16 alone, which 2 wrote as uint16
-DATA_STATE = 'train_ds-*'
+DATA_STATE = 'train_ds-'
 
 
 class NativeStore:
@@ -40,8 +40,7 @@ class NativeStore:
         self._digests.check(name)
     self._leaves = _leaves(folder / FILE)
     self.arrays: Mapping[str, jax.ShapeDtypeStruct] = {n: _shape(v, n, folder) for n, v in self._leaves.items()}
-    data = [path for path in folder.iterdir() if path.match(DATA_STATE)]
-    self.notes = (f"T5X's position in its data is not read: {len(data)} files {DATA_STATE}",) if data else ()
+    self.notes = data_state([path.name for path in folder.iterdir() if path.name.startswith(DATA_STATE)])
     self._context = ts.Context()
 
   def read(self, name: str, layer: int | None = None) -> np.ndarray:
@@ -95,15 +94,15 @@ def _leaves(path: epath.Path) -> dict[str, Any]:
     raise UserError(f'{path} is damaged or no checkpoint of T5X: it has no tree named optimizer')
   if content.get('version') not in VERSIONS:
     raise UserError(f'{path} has version {content.get("version")!r}; versions {VERSIONS} can be read')
-  return t5x_names.flatten(content['optimizer'])
+  # None stands where an optimizer of several has no slot.
+  return {name: leaf for name, leaf in t5x_names.flatten(content['optimizer']).items() if leaf is not None}
 
 
 def _shape(leaf: Any, name: str, folder: epath.Path) -> jax.ShapeDtypeStruct:
   if not isinstance(leaf, dict):
-    array = np.asarray(leaf)
-    if array.dtype.hasobject:
+    if not isinstance(leaf, (np.ndarray, np.generic, int)):
       raise UserError(f'{folder / FILE} is damaged: {name} is not an array')
-    return jax.ShapeDtypeStruct(array.shape, array.dtype)
+    return jax.ShapeDtypeStruct(np.shape(leaf), np.asarray(leaf).dtype)
   _path_inside(leaf, name, folder)
   try:
     shape, dtype = tuple(int(size) for size in leaf['metadata']['shape']), leaf['dtype']

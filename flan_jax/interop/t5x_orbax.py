@@ -1,7 +1,7 @@
 """T5X's Orbax layout, read: zarr arrays in an OCDBT database under `state/`.
 
-The database has checksums of its index but not of the arrays, and zstd as Orbax sets it has none either: a byte that has
-changed inside an array may arrive as another number. The format cannot tell, and so neither can we.
+The database has checksums of its index but not of the arrays, and zstd as Orbax sets it has none either: a byte that
+has changed inside an array may arrive as another number. The format cannot tell, and so neither can we.
 """
 
 import json
@@ -14,7 +14,7 @@ import tensorstore as ts
 from etils import epath
 
 from flan_jax.errors import UserError
-from flan_jax.interop.t5x_weights import STACK_AXIS, kvstore, sentence
+from flan_jax.interop.t5x_weights import STACK_AXIS, data_state, kvstore, sentence
 
 STATE = 'state'
 MANIFEST = 'manifest.ocdbt'
@@ -37,9 +37,8 @@ class OrbaxStore:
     self._database = {'driver': 'ocdbt', 'base': kvstore(folder / STATE)}
     self._metadata = self._describe()
     self.arrays: Mapping[str, jax.ShapeDtypeStruct] = {n: self._shape(n) for n in self._metadata}
-    data = [path for path in (folder / 'dataset').iterdir() if path.name != COMMITTED] if (
-      folder / 'dataset').is_dir() else []  # fmt: skip
-    self.notes = (f"T5X's position in its data is not read: {len(data)} files in dataset/",) if data else ()
+    data = folder / 'dataset'
+    self.notes = data_state([path.name for path in data.iterdir() if path.name != COMMITTED] if data.is_dir() else [])
 
   def read(self, name: str, layer: int | None = None) -> np.ndarray:
     """See `t5x_weights.Store`."""

@@ -1,7 +1,7 @@
 """A T5X checkpoint as `Weights`, whichever way T5X laid its arrays out on disk."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -54,7 +54,7 @@ class T5XWeights:
     stored: by our path, T5X's array and the number of the layer in it.
     store: all arrays, those of the optimizer too.
     step: T5X's, with the steps of pre-training.
-    step_offset: of T5X's Adafactor, 0 where nothing binds it.
+    gin: what `config.gin` binds to literals.
     notes: what the checkpoint holds and this does not read, in sentences with numbers.
   """
 
@@ -68,9 +68,9 @@ class T5XWeights:
     """
     self.store = store
     self.where = str(store.folder)
-    gin = t5x_config.find_gin(store.folder)
+    self.gin = t5x_config.find_gin(store.folder)
     found = {name.removeprefix(TARGET): a for name, a in store.arrays.items() if name.startswith(TARGET)}
-    shape = t5x_config.infer(found, gin, self.where)
+    shape = t5x_config.infer(found, self.gin, self.where)
     self.config, self.scanned = shape.config, shape.scanned
     layout = t5x_names.layout(self.config, scanned=self.scanned)
     problems = [*shape.problems, *t5x_names.differences(found, {n: stored.shape for n, stored in layout.items()})]
@@ -84,7 +84,6 @@ class T5XWeights:
     }
     self._stack: tuple[str, np.ndarray] | None = None
     self.step = self._step()
-    self.step_offset = int(gin.values.get('Adafactor.step_offset', 0))
     self.notes = (*shape.notes, *store.notes, *self._left_out())
 
   def read(self, path: str) -> np.ndarray:
@@ -125,12 +124,19 @@ class T5XWeights:
     if slots:
       notes.append(f"optimizer state of T5X's Adafactor is not read: {_arrays(len(slots))}")
     if others:
-      notes.append(f'neither parameters nor optimizer state, not read: {_arrays(len(others))}, the first is {others[0]}')
+      notes.append(f'neither parameters nor optimizer state and not read: {_arrays(len(others))} such as {others[0]}')
     return notes
 
 
 def _arrays(count: int) -> str:
   return f'{count} array{"" if count == 1 else "s"}'
+
+
+def data_state(files: Sequence[str]) -> tuple[str, ...]:
+  """Returns the sentence on files in which T5X keeps its position in the data, if there are any."""
+  if not files:
+    return ()
+  return (f"T5X's position in its data is not read: {len(files)} file{'' if len(files) == 1 else 's'}",)
 
 
 def kvstore(path: epath.Path) -> Any:

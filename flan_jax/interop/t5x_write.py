@@ -1,7 +1,7 @@
 """T5X's own layout, written: what its trainer, its evaluation and its inference read back.
 
-Every parameter becomes a zarr folder, one at a time; the msgpack file `checkpoint`, which makes a folder a checkpoint,
-comes last, in a folder under another name that is renamed when all of it is on disk.
+Every parameter becomes a zarr folder, one at a time, in a folder under another name, which is renamed when all of it is
+on disk. The digests that we add, and `config.gin`, are files that T5X does not look at.
 """
 
 import contextlib
@@ -50,10 +50,17 @@ def write(folder: str | os.PathLike[str], weights: Weights, *, step: int = 0, dt
   plan = _Plan(weights, scanned)
   _check(target, str(folder), weights, plan, step, dtype)
   partial = target.with_name(f'{target.name}.tmp-{os.getpid()}')
-  with _whole_or_nothing(target, partial):
-    _Writer(partial, plan, dtype).run(step)
-    (partial / t5x_config.FILE).write_text(t5x_config.to_gin(weights.config, scanned=scanned), encoding='utf-8')
-    _seal(partial)
+  try:
+    with _explained(target):
+      partial.mkdir(parents=True)
+    _Writer(target, partial, plan, dtype).run(step)
+    with _explained(target):
+      (partial / t5x_config.FILE).write_text(t5x_config.to_gin(weights.config, scanned=scanned), encoding='utf-8')
+      _seal(partial)
+      partial.rename(target)
+      _sync(target.parent)
+  finally:
+    shutil.rmtree(partial, ignore_errors=True)  # a killed process leaves it, but under no checkpoint's name
   return plan.notes
 
 
@@ -83,7 +90,8 @@ class _Plan:
 class _Writer:
   """Writes the arrays of a plan, and then the file that names them."""
 
-  def __init__(self, folder: pathlib.Path, plan: _Plan, dtype: str | None):
+  def __init__(self, target: pathlib.Path, folder: pathlib.Path, plan: _Plan, dtype: str | None):
+    self._target = target
     self._folder = folder
     self._plan = plan
     self._dtype = dtype
@@ -99,13 +107,16 @@ class _Writer:
         raise UserError(f'{weights.where}: {path} was said to be {shape.dtype}{list(shape.shape)} and is '
                         f'{value.dtype}{list(value.shape)}')  # fmt: skip
       value = value.astype(ts.dtype(self._dtype).numpy_dtype) if self._dtype else value
-      for stored, layer in self._plan.places[path]:
-        self._put(f'target/{stored.name}', stored, layer, value)
-    for stored in self._plan.layout.values():
-      self._slots(stored)
-    self._described['state/step'] = np.asarray(step, np.int32)
-    content = serialization.msgpack_serialize({'version': VERSION, 'optimizer': _tree(self._described)})
-    (self._folder / FILE).write_bytes(content)
+      with _explained(self._target):
+        for stored, layer in self._plan.places[path]:
+          self._put(f'target/{stored.name}', stored, layer, value)
+    with _explained(self._target):
+      for stored in self._plan.layout.values():
+        self._slots(stored)
+      self._described['state/step'] = np.asarray(step, np.int32)
+      # In place, or the keys would be sorted, where T5X has them in this order.
+      content = {'version': VERSION, 'optimizer': _tree(self._described)}
+      (self._folder / FILE).write_bytes(serialization.msgpack_serialize(content, in_place=True))
 
   def _put(self, name: str, stored: Stored, layer: int, value: np.ndarray) -> None:
     if name not in self._described:
@@ -185,20 +196,14 @@ def _check(target: pathlib.Path, given: str, weights: Weights, plan: _Plan, step
 
 
 @contextlib.contextmanager
-def _whole_or_nothing(target: pathlib.Path, partial: pathlib.Path) -> Iterator[None]:
-  """Gives `partial` its name at the end, or removes it; what a killed process leaves has no checkpoint's name."""
+def _explained(target: pathlib.Path) -> Iterator[None]:
+  """Turns what the system and TensorStore raise while writing into one sentence."""
   try:
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     yield
-    partial.rename(target)
-    _sync(target.parent)
   except OSError as error:
     raise UserError(f'{target} cannot be written: {error.strerror or error}') from error
-  except ValueError as error:  # TensorStore's
+  except ValueError as error:
     raise UserError(f'{target} cannot be written: {sentence(error)}') from error
-  finally:
-    shutil.rmtree(partial, ignore_errors=True)
 
 
 def _seal(folder: pathlib.Path) -> None:
