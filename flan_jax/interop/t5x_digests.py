@@ -25,8 +25,13 @@ def digest(content: bytes) -> str:
 
 
 def encode(digests: Mapping[str, str]) -> str:
-  """Returns the text of the file."""
-  return json.dumps({'format': FORMAT, 'sha256': dict(sorted(digests.items()))}, indent=0)
+  """Returns the text of the file, which has a digest of its own."""
+  ordered = dict(sorted(digests.items()))
+  return json.dumps({'format': FORMAT, 'sha256': ordered, 'whole': _of_all(ordered)}, indent=0)
+
+
+def _of_all(digests: Mapping[str, str]) -> str:
+  return digest(json.dumps(digests).encode())
 
 
 class Digests:
@@ -47,9 +52,16 @@ class Digests:
         content = json.loads(path.read_text())
         if content['format'] != FORMAT:
           raise ValueError(f'format {content["format"]!r}')
+        if _of_all(content['sha256']) != content['whole']:
+          raise ValueError('it is not what was written')
         self._expected = dict(content['sha256'])
       except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f'{path} is damaged: {error}') from error
+
+  @property
+  def loose(self) -> set[str]:
+    """The files that lie in the folder itself."""
+    return {path for path in self._expected or () if '/' not in path}
 
   def check(self, name: str) -> None:
     """Checks a file, or all files of a folder in the folder; each once.

@@ -35,9 +35,8 @@ class NativeStore:
     """
     self.folder = folder
     self._digests = Digests(folder)
-    for name in (FILE, 'config.gin'):
-      if name == FILE or (folder / name).exists():
-        self._digests.check(name)
+    for name in sorted({FILE, *self._digests.loose}):
+      self._digests.check(name)
     self._leaves = _leaves(folder / FILE)
     self.arrays: Mapping[str, jax.ShapeDtypeStruct] = {n: _shape(v, n, folder) for n, v in self._leaves.items()}
     self.notes = data_state([path.name for path in folder.iterdir() if path.name.startswith(DATA_STATE)])

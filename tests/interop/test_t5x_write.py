@@ -167,7 +167,8 @@ def test_everything_that_cannot_be_written_is_listed_at_once(tmp_path):
   assert str(error.value) == (
     'memory cannot become a checkpoint of T5X: 5 things do not fit: '
     "relative_attention_max_distance is 64, and T5X's network has 128 in its code; "
-    'encoder/encoder_norm/scale is missing; encoder/extra is not known; decoder/logits_dense/kernel is [30, 16] and should be [16, 30]; '
+    'encoder/encoder_norm/scale is missing; encoder/extra is not known; '
+    'decoder/logits_dense/kernel is [30, 16] and should be [16, 30]; '
     'token_embedder/embedding is float16, and T5X writes float32 or bfloat16: say which'
   )
   assert list(tmp_path.iterdir()) == []
