@@ -13,7 +13,7 @@ from flan_jax.interop import huggingface
 from flan_jax.interop.digests import check_digests, write_digests
 from flan_jax.interop.fit import check_names
 from flan_jax.interop.hf_config import CONFIG, from_hf_config, read_config, to_hf_config
-from flan_jax.interop.safetensors_file import read_array, read_rows, read_shapes, write_file
+from flan_jax.interop.safetensors_file import Place, read_places, write_file
 from flan_jax.interop.weights import Weights
 
 WEIGHTS = 'model.safetensors'
@@ -55,13 +55,8 @@ class HuggingFaceWeights:
     self._folder = pathlib.Path(folder)
     self.where = str(folder)
     config = read_config(self._folder)
-    self._files = _files(self._folder)
-    self._stored: dict[str, jax.ShapeDtypeStruct] = {}
-    for path in dict.fromkeys(self._files.values()):
-      self._stored.update({n: s for n, s in read_shapes(path).items() if self._files.get(n) == path})
-    lost = sorted(set(self._files) - set(self._stored))
-    if lost:
-      raise UserError(f'{self.where}: {INDEX} names arrays that its files lack: {", ".join(lost)}')
+    self._places = _places(self._folder)
+    self._stored = {name: place.shape for name, place in self._places.items()}
     own_head = HEAD in self._stored and not self._same_as_embedding(HEAD)
     # A head that is the embedding and is not scaled is a head of its own here: nothing of ours shares those two.
     self._head = HEAD if own_head else EMBEDDING
@@ -78,8 +73,7 @@ class HuggingFaceWeights:
   def read(self, path: str) -> np.ndarray:
     """Returns one parameter; see `Weights.read`."""
     pair = self._names[path]
-    name = self._source(pair)
-    value = read_array(self._files[name], name)
+    value = self._places[self._source(pair)].read()
     return np.ascontiguousarray(value.T) if pair.transposed else value
 
   def _source(self, pair: huggingface.Name) -> str:
@@ -104,39 +98,45 @@ class HuggingFaceWeights:
   def _same_as_embedding(self, name: str) -> bool:
     if EMBEDDING not in self._stored or self._stored[name] != self._stored[EMBEDDING]:
       return False
-    rows = self._stored[name].shape[0]
-    for start in range(0, rows, _ROWS):
-      stop = min(start + _ROWS, rows)
-      some, other = (read_rows(self._files[n], n, start, stop) for n in (name, EMBEDDING))
+    for start in range(0, self._stored[name].shape[0], _ROWS):
+      some, other = (self._places[n].read(start, _ROWS) for n in (name, EMBEDDING))
       if some.tobytes() != other.tobytes():
         return False
     return True
 
 
-def _files(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-  """The file of every array.
+def _places(folder: pathlib.Path) -> dict[str, Place]:
+  """Where every array lies.
 
   Raises:
-    UserError: where there are none, or only a pickle.
+    UserError: where there are none, or only a pickle; or an index and the files do not agree.
   """
   index = folder / INDEX
   if (folder / WEIGHTS).is_file():
-    return dict.fromkeys(read_shapes(folder / WEIGHTS), folder / WEIGHTS)
+    return read_places(folder / WEIGHTS)
   if index.is_file():
-    try:
-      listed = {str(name): folder / str(file) for name, file in json.loads(index.read_text())['weight_map'].items()}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-      raise UserError(f'{index} cannot be read: it should map every array to its file ({error!r})') from error
-    lost = sorted({path.name for path in listed.values() if not path.is_file()})
+    listed = _listed(index)
+    lost = sorted({file for file in listed.values() if not (folder / file).is_file()})
     if lost:
       raise UserError(f'{folder} lacks {len(lost)} of the files that {INDEX} names: {", ".join(lost)}')
-    return listed
+    found = {file: read_places(folder / file) for file in dict.fromkeys(listed.values())}
+    for file, places in found.items():
+      check_names(f'{folder / file}, by {INDEX},', {name for name in listed if listed[name] == file}, places)
+    return {name: found[file][name] for name, file in listed.items()}
   pickles = sorted(path.name for pattern in ('*.bin', '*.pt', '*.h5', '*.msgpack') for path in folder.glob(pattern))
   if pickles:
     raise UserError(f'{folder} has its weights in {pickles[0]} and not in safetensors. A pickle may run code when it '
                     'is read, so that we read none; if you trust it, convert it: python -c "from transformers import '
                     f"AutoModelForSeq2SeqLM as M; M.from_pretrained('{folder}').save_pretrained('{folder}-safe')\"")
   raise UserError(f'{folder} has no weights: expected {WEIGHTS}, or {INDEX} and the files it names')
+
+
+def _listed(index: pathlib.Path) -> dict[str, str]:
+  """The file of every array, as an index has it."""
+  try:
+    return {str(name): str(file) for name, file in json.loads(index.read_text())['weight_map'].items()}
+  except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    raise UserError(f'{index} cannot be read: it should map every array to its file ({error!r})') from error
 
 
 def write_huggingface(folder: pathlib.Path, weights: Weights, *, dtype: str | None = None,
@@ -155,6 +155,9 @@ def write_huggingface(folder: pathlib.Path, weights: Weights, *, dtype: str | No
   """
   pairs = {pair.theirs: pair for pair in huggingface.names(weights.config)}
   check_names(weights.where, {pair.ours for pair in pairs.values()}, set(weights.shapes))
+  # In the order of the weights: some are stored several to an array, which is then read once.
+  order = {path: number for number, path in enumerate(weights.shapes)}
+  pairs = dict(sorted(pairs.items(), key=lambda item: order[item[1].ours]))
   shapes = {name: _their_shape(weights.shapes[pair.ours], pair.transposed, dtype) for name, pair in pairs.items()}
   kinds = sorted({np.dtype(shape.dtype).name for shape in shapes.values()})
   config = to_hf_config(weights.config, model_type, kinds[0] if len(kinds) == 1 else 'float32')

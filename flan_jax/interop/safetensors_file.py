@@ -1,9 +1,11 @@
 """Safetensors one array at a time: the format's library writes a file only from all of its arrays at once.
 
 The format is eight bytes with the length of a JSON header, the header (dtype, shape and place of every array), then the
-arrays one after the other: https://github.com/huggingface/safetensors. Reading is the library's.
+arrays one after the other: https://github.com/huggingface/safetensors. Whether a file is sound the library decides; it
+maps files into memory, and arrays are read past it, so that a model never takes up more than one of them.
 """
 
+import dataclasses
 import json
 import pathlib
 from collections.abc import Callable, Mapping
@@ -59,41 +61,64 @@ def write_file(path: pathlib.Path, shapes: Shapes, read: Callable[[str], np.ndar
       file.write(array.reshape(-1).view(np.uint8).data)
 
 
-def read_shapes(path: pathlib.Path) -> dict[str, jax.ShapeDtypeStruct]:
-  """Returns what a file holds, reading its header only.
+@dataclasses.dataclass(frozen=True)
+class Place:
+  """Where an array lies in a file.
+
+  Attributes:
+    path: of the file.
+    start: its first byte.
+    shape: its shape and dtype.
+  """
+
+  path: pathlib.Path
+  start: int
+  shape: jax.ShapeDtypeStruct
+
+  def read(self, first: int = 0, rows: int | None = None) -> np.ndarray:
+    """Returns the array, or some of its rows, in memory that nothing else of the file takes up: none of it is mapped.
+
+    Args:
+      first: the first row.
+      rows: how many; all that follow where None.
+
+    Raises:
+      UserError: where the file cannot be read, or has become shorter.
+    """
+    dtype, shape = np.dtype(self.shape.dtype), tuple(self.shape.shape)
+    row = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
+    if shape:
+      shape = (shape[0] - first if rows is None else min(rows, shape[0] - first), *shape[1:])
+    size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+    try:
+      found = np.fromfile(self.path, np.uint8, size, offset=self.start + first * row)
+    except OSError as error:
+      raise UserError(f'{self.path} cannot be read: {error.strerror or error}') from error
+    if found.size != size:
+      raise UserError(f'{self.path} is damaged: it ends within an array')
+    return found.view(dtype).reshape(shape)
+
+
+def read_places(path: pathlib.Path) -> dict[str, Place]:
+  """Returns what a file holds and where, reading its header only; the library says whether that is sound.
 
   Raises:
     UserError: where it cannot be read, is cut off or damaged, or has a dtype that is not known.
   """
   try:
-    with safetensors.safe_open(path, 'np') as file:
-      found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-      described = {name: (tuple(s.get_shape()), s.get_dtype()) for name, s in found.items()}
-  except (OSError, safetensors.SafetensorError) as error:
+    with safetensors.safe_open(path, 'np'):
+      pass
+    with path.open('rb') as file:
+      length = int.from_bytes(file.read(8), 'little')
+      header = json.loads(file.read(length))
+  except (OSError, ValueError, safetensors.SafetensorError) as error:
     raise UserError(f'{path} cannot be read, it is damaged or cut off: {error}') from error
-  unknown = sorted({dtype for _, dtype in described.values() if dtype not in _DTYPES})
+  header.pop('__metadata__', None)
+  unknown = sorted({entry['dtype'] for entry in header.values()} - set(_DTYPES))
   if unknown:
     raise UserError(f'{path}: arrays of {", ".join(unknown)} cannot be read; known are {", ".join(_DTYPES)}')
-  return {name: jax.ShapeDtypeStruct(shape, _DTYPES[dtype]) for name, (shape, dtype) in described.items()}
-
-
-def read_array(path: pathlib.Path, name: str) -> np.ndarray:
-  """Returns one array; the file is closed again, so that its pages do not add up to the whole model.
-
-  Raises:
-    UserError: where it cannot be read.
-  """
-  try:
-    with safetensors.safe_open(path, 'np') as file:
-      return np.asarray(file.get_tensor(name))
-  except (OSError, safetensors.SafetensorError) as error:
-    raise UserError(f'{path}: {name} cannot be read: {error}') from error
-
-
-def read_rows(path: pathlib.Path, name: str, start: int, stop: int) -> np.ndarray:
-  """Returns some rows of an array; errors as for `read_array`."""
-  try:
-    with safetensors.safe_open(path, 'np') as file:
-      return np.asarray(file.get_slice(name)[start:stop])
-  except (OSError, safetensors.SafetensorError) as error:
-    raise UserError(f'{path}: {name} cannot be read: {error}') from error
+  return {
+    name: Place(path, 8 + length + entry['data_offsets'][0],
+                jax.ShapeDtypeStruct(tuple(entry['shape']), _DTYPES[entry['dtype']]))
+    for name, entry in header.items()
+  }  # fmt: skip

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from flan_jax.interop import hub
+from flan_jax.interop import hub, t5x
 from flan_jax.interop.hf_folder import HuggingFaceWeights, is_huggingface
 from flan_jax.interop.weights import Weights
 
@@ -31,4 +31,6 @@ def open_foreign(path: str | pathlib.Path) -> Weights | None:
   folder = pathlib.Path(name).expanduser()
   if not is_remote(name) and is_huggingface(folder):
     return HuggingFaceWeights(folder)
+  if t5x.detect(name) is not None:
+    return t5x.open_t5x(name)
   return None

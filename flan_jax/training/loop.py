@@ -123,7 +123,7 @@ def train(
     count_examples: CountExamples | None = None,
     notes: Iterable[str] = (),
     metadata: Mapping[str, Any] | None = None,
-    files: Mapping[str, str] | None = None,
+    files: Mapping[str, str | bytes] | None = None,
     show_progress: bool = True,
 ) -> TrainResult:
   """Trains until `train_steps` updates are done, from scratch, from other weights, or from where this run stopped.
@@ -153,7 +153,7 @@ def train(
     count_examples: what happened to a batch's examples, see `example_counts`; logged, and told at the end.
     notes: lines to show before the first step, asked for when everything is checked.
     metadata: JSON-able facts to write into every checkpoint.
-    files: more texts for the run folder, by file name.
+    files: more files for the run folder, by name.
     show_progress: False prints only messages.
 
   Returns:

@@ -1,4 +1,4 @@
-"""The texts of a run folder that say what was run: config.gin, model-info.txt, versions.json."""
+"""The files of a run folder that say what was run: config.gin, model-info.txt, versions.json, the tokenizer's."""
 
 import json
 import os
@@ -6,29 +6,33 @@ import pathlib
 from collections.abc import Mapping
 
 from flan_jax.errors import UserError
+from flan_jax.interop import hub
+from flan_jax.training.checkpoints import PREFIX
 from flan_jax.versions import package_versions
 
+TOKENIZER = 'tokenizer'
 
-def write_text(path: pathlib.Path, text: str) -> None:
-  """Writes a file at once: a reader finds the old text or the new one, never half of it."""
+
+def write_text(path: pathlib.Path, text: str | bytes) -> None:
+  """Writes a file at once: a reader finds the old content or the new one, never half of it."""
   partial = path.with_name(f'{path.name}.{os.getpid()}.partial')  # several processes may write the same file
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_text(text, encoding='utf-8')
+    partial.write_bytes(text.encode() if isinstance(text, str) else text)
     partial.replace(path)
   except OSError as error:
     raise UserError(f'cannot write {path}: {error.strerror or error}') from error
 
 
 def describe_run(model_dir: str | pathlib.Path, *, config: str | None, model_info: str,
-                 more: Mapping[str, str] | None = None) -> None:
+                 more: Mapping[str, str | bytes] | None = None) -> None:
   """Writes the three files, and others.
 
   Args:
     model_dir: the run folder.
     config: text of config.gin; None leaves that file to the caller.
     model_info: the parameter table.
-    more: texts of other files, by name.
+    more: the content of other files, by name.
   """
   folder = pathlib.Path(model_dir)
   if config is not None:
@@ -37,3 +41,15 @@ def describe_run(model_dir: str | pathlib.Path, *, config: str | None, model_inf
   write_text(folder / 'versions.json', json.dumps(package_versions(), indent=2) + '\n')
   for name, text in (more or {}).items():
     write_text(folder / name, text)
+
+
+def tokenizer_folder(path: str) -> pathlib.Path | None:
+  """The folder with a checkpoint's tokenizer files; None where it has none."""
+  if hub.is_hub(path):
+    return hub.fetch(path, tokenizer_only=True)
+  folder = pathlib.Path(path).expanduser()
+  own = (folder / TOKENIZER, folder.parent / TOKENIZER if folder.name.startswith(PREFIX) else None)
+  for candidate in own:
+    if candidate is not None and candidate.is_dir():
+      return candidate
+  return folder if (folder / 'config.json').is_file() else None

@@ -15,7 +15,8 @@ torch = pytest.importorskip('torch')
 transformers = pytest.importorskip('transformers')
 
 KINDS = ('t5_1_0', 't5_1_1', 't5_1_1_tied', 'mt5', 'mt5_tied', 'umt5')
-SIZES = {'vocab_size': 40, 'd_model': 16, 'd_kv': 4, 'd_ff': 24, 'num_layers': 3, 'num_decoder_layers': 2, 'num_heads': 2}
+SIZES = {'vocab_size': 40, 'd_model': 16, 'd_kv': 4, 'd_ff': 24, 'num_heads': 2, 'num_layers': 3,
+         'num_decoder_layers': 2}  # fmt: skip
 
 
 def their_model(kind):

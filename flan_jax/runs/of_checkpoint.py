@@ -1,0 +1,49 @@
+"""The shape and the vocabulary of a model from its checkpoint, so that no models/ file has to repeat them.
+
+`models/of_initial_checkpoint.gin` and `models/of_checkpoint.gin` bind them to the path that a run starts from.
+"""
+
+import dataclasses
+
+import seqio
+
+from flan_jax.data.tokenizer_files import vocabulary_of
+from flan_jax.errors import UserError
+from flan_jax.models.config import T5Config
+from flan_jax.training import initial
+from flan_jax.training.run_folder import tokenizer_folder
+
+_OWN = 'bind VOCABULARY, e.g. --gin.VOCABULARY=@seqio.SentencePieceVocabulary()'
+
+
+def model_of_checkpoint(path: str, dropout_rate: float | None = None, dtype: str | None = None,
+                        param_dtype: str | None = None) -> T5Config:  # fmt: skip
+  """Returns the shape of a checkpoint's model.
+
+  Args:
+    path: see `initial.open_weights`.
+    dropout_rate: while training; what the checkpoint says where None.
+    dtype: of activations; our default, or that of the run where it is ours, where None.
+    param_dtype: of parameters, likewise.
+
+  Raises:
+    UserError: if there is no checkpoint, or it does not say its shape.
+  """
+  changes = {'dropout_rate': dropout_rate, 'dtype': dtype, 'param_dtype': param_dtype}
+  given = {name: value for name, value in changes.items() if value is not None}
+  return dataclasses.replace(initial.open_weights(path).config, **given)  # type: ignore[arg-type]
+
+
+def vocabulary_of_checkpoint(path: str) -> seqio.Vocabulary:
+  """Returns the vocabulary that a checkpoint was trained with.
+
+  Args:
+    path: a model folder of transformers or of the hub, or a run of ours, which keeps its tokenizer's files.
+
+  Raises:
+    UserError: where it has none, as T5X's checkpoints.
+  """
+  folder = tokenizer_folder(path)
+  if folder is None:
+    raise UserError(f'{path} has no tokenizer beside it: {_OWN}')
+  return vocabulary_of(folder)
