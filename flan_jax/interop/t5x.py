@@ -37,7 +37,10 @@ def open_t5x(path: str | os.PathLike[str]) -> T5XWeights:
   Raises:
     UserError: if there is none, or it is damaged, or it holds no T5 that we know; the message lists all that differs.
   """
-  found = _find(epath.Path(path))
+  try:
+    found = _find(epath.Path(path))
+  except (ImportError, OSError) as error:  # an address needs a package that reads it
+    raise UserError(f'{path} cannot be looked at: {error}') from error
   if found is None:
     raise UserError(f'there is no checkpoint of T5X at {path}: expected a folder with the file '
                     f'{t5x_native.FILE} or with {t5x_orbax.STATE}/{t5x_orbax.MANIFEST}, or a run folder with '

@@ -9,7 +9,7 @@ import numpy as np
 from etils import epath
 
 from flan_jax.errors import UserError
-from flan_jax.interop import t5x_config, t5x_names, t5x_slots
+from flan_jax.interop import t5x_config, t5x_gin, t5x_names, t5x_slots
 from flan_jax.interop.t5x_names import STACK_AXIS, Stored
 
 TARGET, STATE, STEP = 'target/', 'state/', 'state/step'
@@ -68,7 +68,7 @@ class T5XWeights:
     """
     self.store = store
     self.where = str(store.folder)
-    self.gin = t5x_config.find_gin(store.folder)
+    self.gin = t5x_gin.find_gin(store.folder)
     found = {name.removeprefix(TARGET): a for name, a in store.arrays.items() if name.startswith(TARGET)}
     shape = t5x_config.infer(found, self.gin, self.where)
     self.config, self.scanned = shape.config, shape.scanned

@@ -16,7 +16,7 @@ import tensorstore as ts
 from flax import serialization
 
 from flan_jax.errors import UserError
-from flan_jax.interop import t5x_config, t5x_digests, t5x_names, t5x_slots
+from flan_jax.interop import t5x_config, t5x_digests, t5x_gin, t5x_names, t5x_slots
 from flan_jax.interop.t5x_names import STACK_AXIS, Stored
 from flan_jax.interop.t5x_native import FILE
 from flan_jax.interop.t5x_weights import sentence
@@ -55,7 +55,7 @@ def write(folder: str | os.PathLike[str], weights: Weights, *, step: int = 0, dt
       partial.mkdir(parents=True)
     _Writer(target, partial, plan, dtype).run(step)
     with _explained(target):
-      (partial / t5x_config.FILE).write_text(t5x_config.to_gin(weights.config, scanned=scanned), encoding='utf-8')
+      (partial / t5x_gin.FILE).write_text(t5x_gin.to_gin(weights.config, scanned=scanned), encoding='utf-8')
       _seal(partial)
       partial.rename(target)
       _sync(target.parent)

@@ -7,10 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tensorstore as ts
+from etils import epath
 from flax import nnx, serialization
 
 from flan_jax.errors import UserError
-from flan_jax.interop import t5x, t5x_config, t5x_names
+from flan_jax.interop import t5x, t5x_config, t5x_gin, t5x_names
+from flan_jax.interop.t5x_weights import kvstore
 from flan_jax.models import T5
 from flan_jax.peft.partition import make_blueprint, named_variables
 from tests.interop.t5x_parts import copy, expected_parameter, fixture_folder
@@ -76,6 +79,13 @@ def test_folders_that_are_no_checkpoint_of_t5x(tmp_path):
     t5x.open_t5x(tmp_path)
 
 
+def test_addresses_are_handed_to_tensorstore():
+  folder = kvstore(epath.Path('gs://bucket/run') / 'checkpoint_5' / 'state')
+  assert ts.KvStore.Spec(folder).to_json() == {'driver': 'gcs', 'bucket': 'bucket', 'path': 'run/checkpoint_5/state/'}
+  database = ts.KvStore.Spec({'driver': 'ocdbt', 'base': folder, 'path': 'target.x/'}).to_json()
+  assert database['base'] == ts.KvStore.Spec(folder).to_json()
+
+
 def test_an_orbax_checkpoint_that_is_not_finished(t5x_data, tmp_path):
   folder = copy(fixture_folder(t5x_data, 'orbax'), tmp_path / 'checkpoint_100')
   (folder / 'commit_success.txt').unlink()
@@ -139,14 +149,14 @@ def test_names_and_shapes_are_the_model_s_and_show_its_config(changes, scanned):
   layout = t5x_names.layout(config, scanned=scanned)
   assert sorted(path for stored in layout.values() for path in stored.paths) == sorted(shapes)
   found = {name: np.empty(stored.shape, np.float32) for name, stored in layout.items()}
-  gin = t5x_config.Bindings({'T5Config.dtype': 'float32'}, ())
+  gin = t5x_gin.Bindings({'T5Config.dtype': 'float32'}, ())
   assert t5x_config.infer(found, gin, 'here') == (config, scanned, (), ())
 
 
 def inferred(text, **changes):
   config = tiny_config(**changes)
   found = {n: np.empty(s.shape, np.float32) for n, s in t5x_names.layout(config, scanned=False).items()}
-  return t5x_config.infer(found, t5x_config.read_gin(text), 'here')
+  return t5x_config.infer(found, t5x_gin.read_gin(text), 'here')
 
 
 def test_config_gin_says_what_arrays_do_not_show():

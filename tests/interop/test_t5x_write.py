@@ -12,7 +12,7 @@ import pytest
 from flax import serialization
 
 from flan_jax.errors import UserError
-from flan_jax.interop import t5x, t5x_config, t5x_names, t5x_write
+from flan_jax.interop import t5x, t5x_gin, t5x_names, t5x_write
 from tests.interop.t5x_parts import Given, by_tensorstore, fixture_folder, tiny_weights
 
 OWN_FILES = {'config.gin', 'flan_jax.digests.json'}
@@ -204,7 +204,7 @@ def test_the_gin_file_is_one_that_t5x_includes(tmp_path):
   t5x_write.write(tmp_path / 'c', tiny_weights(dtype='bfloat16'))
   text = (tmp_path / 'c' / 'config.gin').read_text()
   assert text.startswith('from __gin__ import dynamic_registration\nfrom t5x.examples.t5 import network\n')
-  bound = t5x_config.read_gin(text).values
+  bound = t5x_gin.read_gin(text).values
   assert bound['T5Config.mlp_activations'] == ('gelu', 'linear') and bound['T5Config.dtype'] == 'bfloat16'
   # T5X's own fields, and none that it would stumble over.
   assert {name.removeprefix('T5Config.') for name in bound} == {
