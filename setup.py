@@ -11,6 +11,7 @@ HERE = pathlib.Path(__file__).parent
 REQUIRES = [
     'absl-py>=2.1',
     'editdistance>=0.8.1',
+    'etils>=1.12',
     'flax>=0.12.6,<0.13',
     'gin-config>=0.5,<0.6',
     'importlib_resources>=6.4',  # tensorflow-datasets 4.9.10 imports it and declares it for Python < 3.9 only
@@ -32,6 +33,7 @@ REQUIRES = [
     'sentencepiece>=0.2',
     'seqio>=0.0.20,<0.1',
     'tensorboardX>=2.6.2',
+    'tensorstore>=0.1.76',
     'tensorflow-datasets>=4.9.10,<4.10',
     'tensorflow-text>=2.20,<2.22',
 ]

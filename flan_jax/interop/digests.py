@@ -1,49 +1,87 @@
-"""A list of the SHA-256 of every file in a folder that we wrote: a flipped bit is noticed before it becomes a weight.
+"""A file of SHA-256 digests in a checkpoint that we wrote: what its format cannot notice, a reader of ours does.
 
-Neither safetensors nor T5X's layout carry checksums, and other programs ignore the list. A folder without one, which
+Neither safetensors nor T5X's layout carry checksums, and other programs ignore the file. A folder without one, which
 another program wrote, can be checked for its structure only.
 """
 
 import hashlib
 import json
 import pathlib
+from collections.abc import Mapping
+
+from etils import epath
 
 from flan_jax.errors import UserError
 
-FILE = 'flan_jax_digests.json'
+FILE = 'flan_jax.digests.json'
+FORMAT = 1
 
 
-def _digest(path: pathlib.Path) -> str:
+def write_digests(folder: pathlib.Path) -> None:
+  """Adds the file to a folder, with the digests of all that lies in it and a digest of its own."""
+  files = sorted(path for path in folder.rglob('*') if path.is_file() and path.name != FILE)
+  digests = dict(sorted((path.relative_to(folder).as_posix(), _digest(path)) for path in files))
+  content = {'format': FORMAT, 'sha256': digests, 'whole': _of_all(digests)}
+  (folder / FILE).write_text(json.dumps(content, indent=0), encoding='utf-8')
+
+
+def _digest(path: pathlib.Path | epath.Path) -> str:
   with path.open('rb') as file:
     return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-def write_digests(folder: pathlib.Path) -> None:
-  """Lists the digests of all files under a folder, in that folder."""
-  files = sorted(path for path in folder.rglob('*') if path.is_file() and path.name != FILE)
-  listed = {str(path.relative_to(folder)): _digest(path) for path in files}
-  (folder / FILE).write_text(json.dumps(listed, indent=1) + '\n', encoding='utf-8')
+def _of_all(digests: Mapping[str, str]) -> str:
+  return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
-def check_digests(folder: pathlib.Path) -> bool:
-  """Checks a folder against its list.
+class Digests:
+  """The digests of a folder, or none: what another program wrote has no such file, and nothing is checked there."""
 
-  Returns:
-    Whether there is a list.
+  def __init__(self, folder: epath.Path):
+    """Reads the file, if there is one.
 
-  Raises:
-    UserError: naming all files that are missing or not what was written.
-  """
-  place = folder / FILE
-  if not place.exists():
-    return False
-  try:
-    listed = dict(json.loads(place.read_text(encoding='utf-8')))
-  except (OSError, ValueError, TypeError) as error:
-    raise UserError(f'{place} cannot be read: {error}') from error
-  lost = [name for name in listed if not (folder / name).is_file()]
-  changed = [name for name in listed if name not in lost and _digest(folder / name) != listed[name]]
-  problems = [f'{what}: {", ".join(names)}' for what, names in (('missing', lost), ('changed', changed)) if names]
-  if problems:
-    raise UserError(f'{folder} is not what was written and {FILE} lists ({"; ".join(problems)}): convert it anew')
-  return True
+    Raises:
+      UserError: if it is damaged.
+    """
+    self._folder = folder
+    self._expected: dict[str, str] | None = None
+    self._checked: set[str] = set()
+    path = folder / FILE
+    if path.exists():
+      try:
+        content = json.loads(path.read_text())
+        if content['format'] != FORMAT:
+          raise ValueError(f'format {content["format"]!r}')
+        if _of_all(content['sha256']) != content['whole']:
+          raise ValueError('it is not what was written')
+        self._expected = dict(content['sha256'])
+      except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f'{path} is damaged: {error}') from error
+
+  @property
+  def loose(self) -> set[str]:
+    """The files that lie in the folder itself."""
+    return {path for path in self._expected or () if '/' not in path}
+
+  def check(self, name: str) -> None:
+    """Checks a file, or all files of a folder in the folder; each once.
+
+    Args:
+      name: the path inside the folder; for a folder it ends in a slash.
+
+    Raises:
+      UserError: if a file is missing, or is not the one that was written.
+    """
+    if self._expected is None or name in self._checked:
+      return
+    listed = [path for path in self._expected if path == name or (name.endswith('/') and path.startswith(name))]
+    if not listed:
+      raise UserError(f'{self._folder / FILE} has no digest of {name}: one of the two is damaged')
+    for path in listed:
+      file = self._folder / path
+      if not file.is_file():
+        raise UserError(f'{file} is missing')
+      if _digest(file) != self._expected[path]:
+        raise UserError(f'{file} is damaged: it is not what was written (its SHA-256 differs; if another program wrote '
+                        f'it anew, remove {FILE})')
+    self._checked.add(name)

@@ -7,10 +7,11 @@ from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 
 from flan_jax.errors import UserError
 from flan_jax.interop import huggingface
-from flan_jax.interop.digests import check_digests, write_digests
+from flan_jax.interop.digests import Digests, write_digests
 from flan_jax.interop.fit import check_names
 from flan_jax.interop.hf_config import CONFIG, from_hf_config, read_config, to_hf_config
 from flan_jax.interop.safetensors_file import Place, read_places, write_file
@@ -68,7 +69,10 @@ class HuggingFaceWeights:
 
   def check(self) -> None:
     """Checks the files against their digests where we wrote them; see `Weights.check`."""
-    check_digests(self._folder)
+    digests = Digests(epath.Path(self._folder))
+    index = [INDEX] if (self._folder / INDEX).is_file() else []
+    for name in (CONFIG, *index, *dict.fromkeys(place.path.name for place in self._places.values())):
+      digests.check(name)
 
   def read(self, path: str) -> np.ndarray:
     """Returns one parameter; see `Weights.read`."""

@@ -16,7 +16,7 @@ from flax import serialization
 
 from flan_jax.errors import UserError
 from flan_jax.interop import t5x_names
-from flan_jax.interop.t5x_digests import Digests
+from flan_jax.interop.digests import Digests
 from flan_jax.interop.t5x_weights import STACK_AXIS, data_state, kvstore, sentence
 
 FILE = 'checkpoint'

@@ -16,7 +16,8 @@ import tensorstore as ts
 from flax import serialization
 
 from flan_jax.errors import UserError
-from flan_jax.interop import t5x_config, t5x_digests, t5x_gin, t5x_names, t5x_slots
+from flan_jax.interop import t5x_config, t5x_gin, t5x_names, t5x_slots
+from flan_jax.interop.digests import write_digests
 from flan_jax.interop.t5x_names import STACK_AXIS, Stored
 from flan_jax.interop.t5x_native import FILE
 from flan_jax.interop.t5x_weights import sentence
@@ -208,7 +209,7 @@ def _explained(target: pathlib.Path) -> Iterator[None]:
 
 def _seal(folder: pathlib.Path) -> None:
   """Adds the digests, and waits until all of it is on disk; TensorStore has waited for what it wrote."""
-  (folder / t5x_digests.FILE).write_text(t5x_digests.encode(t5x_digests.of_files(folder)), encoding='utf-8')
+  write_digests(folder)
   for path in folder.iterdir():
     _sync(path)
   _sync(folder)

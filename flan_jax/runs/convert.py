@@ -194,7 +194,14 @@ def _add_tokenizer(folder: pathlib.Path, source: str, named: str | None) -> str:
 
 @contextlib.contextmanager
 def _folder(target: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A folder that gets its name when the block ends well, and is removed when it does not."""
+  """A folder that gets its name when the block ends well, and is removed when it does not.
+
+  A killed process leaves it, under a name that no program takes for a checkpoint, until the next conversion to there.
+  """
+  for leftover in target.parent.glob(f'{target.name}.partial-*'):
+    process = leftover.name.removeprefix(f'{target.name}.partial-').partition('.')[0]
+    if not pathlib.Path('/proc', process).exists():
+      shutil.rmtree(leftover, ignore_errors=True)
   partial = target.with_name(f'{target.name}.partial-{os.getpid()}')
   try:
     yield partial

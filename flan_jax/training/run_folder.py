@@ -45,11 +45,10 @@ def describe_run(model_dir: str | pathlib.Path, *, config: str | None, model_inf
 
 def tokenizer_folder(path: str) -> pathlib.Path | None:
   """The folder with a checkpoint's tokenizer files; None where it has none."""
-  if hub.is_hub(path):
-    return hub.fetch(path, tokenizer_only=True)
-  folder = pathlib.Path(path).expanduser()
+  folder = hub.fetch(path, tokenizer_only=True) if hub.is_hub(path) else pathlib.Path(path).expanduser()
   own = (folder / TOKENIZER, folder.parent / TOKENIZER if folder.name.startswith(PREFIX) else None)
   for candidate in own:
     if candidate is not None and candidate.is_dir():
       return candidate
-  return folder if (folder / 'config.json').is_file() else None
+  files = (folder.glob(pattern) for pattern in hub.TOKENIZER_FILES)
+  return folder if any(True for found in files for _ in found) else None

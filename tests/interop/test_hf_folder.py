@@ -8,7 +8,7 @@ import pytest
 
 from flan_jax.errors import UserError
 from flan_jax.interop import hf_folder
-from flan_jax.interop.digests import FILE, check_digests
+from flan_jax.interop.digests import FILE
 from flan_jax.interop.hf_folder import HuggingFaceWeights, write_huggingface
 
 torch = pytest.importorskip('torch')
@@ -147,7 +147,7 @@ def test_every_file_that_is_cut_off_or_changed_is_told(tmp_path):
   whole = tmp_path / 'whole'
   whole.mkdir()
   write_huggingface(whole, HuggingFaceWeights(tmp_path / 'theirs'), shard_bytes=12000)
-  check_digests(whole)
+  HuggingFaceWeights(whole).check()
   files = sorted(path.name for path in whole.iterdir() if path.name != FILE)
   assert len(files) > 4
   for name in files:

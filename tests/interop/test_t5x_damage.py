@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flan_jax.errors import UserError
-from flan_jax.interop import t5x, t5x_digests, t5x_write
+from flan_jax.interop import digests, t5x, t5x_write
 from flan_jax.interop.t5x_weights import SLOTS, TARGET
 from tests.interop.t5x_parts import copy, fixture_folder, flipped, tiny_weights
 
@@ -142,7 +142,7 @@ def test_nothing_goes_unnoticed_in_what_we_wrote(tmp_path, scanned):
     relative = path.relative_to(folder)
     only = '' if path.parent == folder else relative.parts[0].replace('.', '/')
     for content in damages(path.read_bytes(), seed, flips=1):
-      if content is None and relative.name == t5x_digests.FILE:
+      if content is None and relative.name == digests.FILE:
         continue  # without it, the folder is as one of T5X's
       mend = damage(path, content)
       if content is None and relative.name == 'checkpoint':

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from flan_jax.errors import UserError
+from flan_jax.interop.hf_folder import HuggingFaceWeights
 from flan_jax.interop.sources import open_foreign
 from flan_jax.interop.t5x import open_t5x
 from flan_jax.models.t5 import shift_right
@@ -159,12 +160,12 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_left(tmp_path, capsys):
 
 def test_what_does_not_read_back_gets_no_name(tmp_path, monkeypatch):
   run = trained(tmp_path / 'run')
-  read = convert.HuggingFaceWeights.read
+  read = HuggingFaceWeights.read
 
   def wrong(self, path):
     return read(self, path) + 1 if path == 'encoder/encoder_norm/scale' else read(self, path)
 
-  monkeypatch.setattr(convert.HuggingFaceWeights, 'read', wrong)
+  monkeypatch.setattr(HuggingFaceWeights, 'read', wrong)
   with pytest.raises(UserError, match='encoder/encoder_norm/scale does not read back'):
     quietly(run, tmp_path / 'a')
   assert [path.name for path in tmp_path.iterdir()] == ['run']
