@@ -10,7 +10,7 @@ import seqio
 
 from flan_jax import arguments, models, peft
 from flan_jax.comparison import entries
-from flan_jax.data import vocabulary
+from flan_jax.data import huggingface_vocabulary, tokenizer_files, vocabulary
 from flan_jax.errors import UserError
 from flan_jax.runs import adapt, compare_peft, evaluate, finetune, infer, of_checkpoint, zero_shot
 from flan_jax.training import losses, optimizers, schedules, sharding
@@ -56,7 +56,9 @@ _MEMBERS: dict[str, tuple[Callable[..., Any], ...]] = {
     schedules.constant, schedules.linear_warmup, schedules.rsqrt, schedules.linear, schedules.cosine, schedules.factors,
   ),
   'seqio': (seqio.SentencePieceVocabulary, seqio.ByteVocabulary),
-  'data': (vocabulary.padded_size,),
+  'data': (
+    huggingface_vocabulary.HuggingFaceVocabulary, tokenizer_files.vocabulary_of, vocabulary.padded_size,
+  ),
   'quickstart': (quickstart_vocabulary,),
   'runs': (
     adapt.adapt, compare_peft.compare_peft, entries.Entry, evaluate.evaluate, finetune.finetune, infer.infer,

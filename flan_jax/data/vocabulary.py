@@ -7,6 +7,7 @@ from typing import Any
 import seqio
 import tensorflow as tf
 
+from flan_jax.data.huggingface_vocabulary import HuggingFaceVocabulary
 from flan_jax.errors import UserError
 
 _ACTIVE: list[seqio.Vocabulary] = []
@@ -89,7 +90,7 @@ def encode_block(vocabulary: seqio.Vocabulary, texts: tf.Tensor | tf.RaggedTenso
     return tf.ragged.map_flat_values(lambda byte: chosen.encode_tf(byte)[:, 0], tf.strings.bytes_split(texts))
   if isinstance(chosen, seqio.SentencePieceVocabulary):
     return tf.cast(_tokenizer(chosen).tokenize(texts), tf.int32)
-  if isinstance(chosen, WordVocabulary):
+  if isinstance(chosen, (WordVocabulary, HuggingFaceVocabulary)):
     return chosen.encode_tf(texts)
   spec = tf.RaggedTensorSpec([None], tf.int32, ragged_rank=0)
   return tf.map_fn(lambda text: tf.cast(chosen.encode_tf(text), tf.int32), texts, fn_output_signature=spec)
