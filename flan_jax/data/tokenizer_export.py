@@ -69,6 +69,18 @@ def save_tokenizer(vocabulary: seqio.Vocabulary, folder: str | os.PathLike[str])
   return sorted(files)
 
 
+def kept_files(vocabulary: seqio.Vocabulary) -> Files:
+  """Returns the files that a run keeps of its vocabulary: what `vocabulary_of` gives the same ids from, and no more.
+
+  Raises:
+    UserError: as `save_tokenizer`.
+  """
+  files = _files(active_vocabulary() if isinstance(vocabulary, ActiveVocabulary) else vocabulary)
+  if SENTENCEPIECE[0] in files and not isinstance(vocabulary, HuggingFaceVocabulary):
+    del files[JSON]  # which would win over the SentencePiece model that the run was trained with
+  return files
+
+
 def _files(vocabulary: seqio.Vocabulary) -> Files:
   if isinstance(vocabulary, HuggingFaceVocabulary):
     return _of_folder(vocabulary)

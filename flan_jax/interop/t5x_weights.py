@@ -14,6 +14,7 @@ from flan_jax.interop.t5x_names import STACK_AXIS, Stored
 
 TARGET, STATE, STEP = 'target/', 'state/', 'state/step'
 SLOTS = 'state/param_states/'
+OPTIMIZER_NOTE = "optimizer state of T5X's Adafactor is not read"
 
 
 class Store(Protocol):
@@ -125,7 +126,7 @@ class T5XWeights:
     others = [n for n in arrays if not n.startswith((TARGET, SLOTS)) and n != STEP]
     notes = []
     if slots:
-      notes.append(f"optimizer state of T5X's Adafactor is not read: {_arrays(len(slots))}")
+      notes.append(f'{OPTIMIZER_NOTE}: {_arrays(len(slots))}')
     if others:
       notes.append(f'neither parameters nor optimizer state and not read: {_arrays(len(others))} such as {others[0]}')
     return notes

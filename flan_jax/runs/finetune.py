@@ -8,6 +8,7 @@ from typing import Any
 import seqio
 
 from flan_jax.data import iterator, registry
+from flan_jax.data.tokenizer_export import kept_files
 from flan_jax.errors import UserError
 from flan_jax.models import T5Config
 from flan_jax.peft import Full, Method
@@ -17,6 +18,7 @@ from flan_jax.training.checkpoints import checkpoint_folders
 from flan_jax.training.evaluators import Evaluator, LossEvaluator
 from flan_jax.training.initial_rules import Rules
 from flan_jax.training.optimizers import Optimizer
+from flan_jax.training.run_folder import TOKENIZER
 
 
 def finetune(
@@ -31,6 +33,7 @@ def finetune(
   batch_size: int = 128,
   initial_checkpoint_path: str | None = None,
   initial_checkpoint_rules: Rules | None = None,
+  initial_optimizer_state: bool = False,
   method: Method | None = None,
   loss: losses.LossConfig | None = None,
   mixture_or_task_module: str | Sequence[str] = parts.TASK_MODULES,
@@ -66,6 +69,7 @@ def finetune(
     initial_checkpoint_path: what to start from: a run of ours or one of its checkpoints, a model folder of
       transformers, hf://OWNER/NAME, a checkpoint of T5X; random weights where None.
     initial_checkpoint_rules: what may differ from that checkpoint, see `training.initial_rules`.
+    initial_optimizer_state: go on with the second moments of T5X's Adafactor, where that checkpoint is T5X's.
     method: what trains; everything where None.
     loss: see `training.losses`.
     mixture_or_task_module: modules to import, which register the tasks.
@@ -118,7 +122,8 @@ def finetune(
   shared: dict[str, Any] = {'make_model': make_model, 'optimizer': optimizer, 'method': method, 'loss': loss,
             'num_microbatches': num_microbatches, 'partitioner': partitioner, 'seed': random_seed,
             'initial_checkpoint_path': initial_checkpoint_path,
-            'initial_checkpoint_rules': initial_checkpoint_rules}
+            'initial_checkpoint_rules': initial_checkpoint_rules,
+            'initial_optimizer_state': initial_optimizer_state}
   if dry_run:
     batch = next(stream)
     planned = loop.dry_run(batch=batch, **shared)
@@ -133,9 +138,10 @@ def finetune(
     evaluators.append(LossEvaluator(f'training_eval/{mixture}', lambda: batches('validation', 0),
                                     period=eval_period, eval_steps=eval_steps))
   count = first_look.counter(mixture)
+  tokenizer, not_kept = _tokenizer(vocabulary)
 
   def notes() -> Iterator[str]:
-    yield from (f'training on {mixture}:', *plan.training_rows(mixture, brief=True), *left_out)
+    yield from (f'training on {mixture}:', *plan.training_rows(mixture, brief=True), *left_out, *not_kept)
     if not checkpoint_folders(pathlib.Path(model_dir)):
       yield from first_look.look(stream, count)
 
@@ -144,6 +150,14 @@ def finetune(
     checkpoint_period=checkpoint_period, log_period=log_period, keep=keep, best_metric=best_metric,
     config_text=config_text, show_progress=show_progress, count_examples=count, notes=notes(),
     metadata={'model': dataclasses.asdict(model)},
-    files={mixing.FILE: mixing.text(mixture, 'train', left_out)},
+    files={mixing.FILE: mixing.text(mixture, 'train', left_out), **tokenizer},
     **shared,
   )  # fmt: skip
+
+
+def _tokenizer(vocabulary: seqio.Vocabulary) -> tuple[dict[str, str | bytes], list[str]]:
+  """The tokenizer's files for the run folder; a line instead where the vocabulary is of no kind that has any."""
+  try:
+    return {f'{TOKENIZER}/{name}': content for name, content in kept_files(vocabulary).items()}, []
+  except UserError as error:
+    return {}, [f'the run keeps no tokenizer: {error}']

@@ -109,6 +109,7 @@ def train(
     loss: losses.LossConfig | None = None,
     initial_checkpoint_path: str | None = None,
     initial_checkpoint_rules: Rules | None = None,
+    initial_optimizer_state: bool = False,
     evaluators: Sequence[Evaluator] = (),
     checkpoint_period: int = 1000,
     log_period: int = 50,
@@ -139,6 +140,7 @@ def train(
     loss: what is minimised.
     initial_checkpoint_path: whose parameters a fresh run starts from, see `initial.open_weights`.
     initial_checkpoint_rules: what may differ from that checkpoint, see `initial_rules`.
+    initial_optimizer_state: go on with the optimizer state of T5X's Adafactor, where that checkpoint is T5X's.
     evaluators: run at their periods and at the end.
     checkpoint_period: steps between checkpoints; one more is written at the end.
     log_period: steps between looks at the metrics; in between the host never waits for the device.
@@ -169,7 +171,8 @@ def train(
   table = parameter_table(plan.blueprint)
   source = None
   if not checkpoint_folders(pathlib.Path(model_dir)):
-    source = open_source(plan, initial_checkpoint_path, initial_checkpoint_rules)  # before the run folder is made
+    # Before the run folder is made.
+    source = open_source(plan, initial_checkpoint_path, initial_checkpoint_rules, initial_optimizer_state)
   saver = Checkpointer(model_dir, keep=keep, best_metric=best_metric, best_mode=best_mode)
   state, start = start_or_resume(plan, saver, batches, source)
   run_folder.describe_run(model_dir, config=config_text, model_info=str(table), more=files)
@@ -329,7 +332,8 @@ class DryRun:
 def dry_run(*, make_model: MakeModel, batch: Mapping[str, np.ndarray], optimizer: Optimizer,
             method: Method | None = None, loss: losses.LossConfig | None = None, num_microbatches: int = 1,
             partitioner: sharding.Partitioner | None = None, seed: int = 0,
-            initial_checkpoint_path: str | None = None, initial_checkpoint_rules: Rules | None = None) -> DryRun:
+            initial_checkpoint_path: str | None = None, initial_checkpoint_rules: Rules | None = None,
+            initial_optimizer_state: bool = False) -> DryRun:
   """Builds everything and traces one step on shapes: no weights, no memory, no run folder.
 
   Args:
@@ -343,12 +347,13 @@ def dry_run(*, make_model: MakeModel, batch: Mapping[str, np.ndarray], optimizer
     seed: as for `train`.
     initial_checkpoint_path: as for `train`; names and shapes are checked, nothing is read.
     initial_checkpoint_rules: as for `train`.
+    initial_optimizer_state: as for `train`.
 
   Returns:
     The plan of the run.
   """
   plan = plan_state(make_model, method or Full(), optimizer, partitioner or sharding.Partitioner(), seed)
-  open_source(plan, initial_checkpoint_path, initial_checkpoint_rules)
+  open_source(plan, initial_checkpoint_path, initial_checkpoint_rules, initial_optimizer_state)
   step = make_train_step(plan.blueprint, optimizer, loss or losses.LossConfig(), num_microbatches)
   shapes = {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in batch.items() if k != PROVENANCE}
   _, metrics = jax.eval_shape(step, plan.abstract, shapes)

@@ -20,7 +20,7 @@ REPOSITORY, COMMITS = 'acme/tiny-t5', {'main': 'a' * 40, 'v1': 'b' * 40}
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
-  """Answers the few questions that a download asks; `folders` has the files of each commit, `asked` what was fetched."""
+  """Answers the few questions that a download asks; `folders` has the files of each commit, `asked` what it sent."""
 
   folders: dict
   asked: list
@@ -100,10 +100,10 @@ def test_a_model_is_fetched_by_name_and_read_again_without_the_hub(served, tmp_p
   assert {'config.json', 'model.safetensors'} <= set(asked) and 'pytorch_model.bin' not in asked
   there, here = HuggingFaceWeights(folders[COMMITS['main']]), HuggingFaceWeights(tmp_path / 'a')
   assert all(there.read(path).tobytes() == here.read(path).tobytes() for path in there.shapes)
-  nowhere = 'http://127.0.0.1:9'
-  done = convert(nowhere, tmp_path / 'cache', '--from', f'hf://{REPOSITORY}', '--to', tmp_path / 'b', HF_HUB_OFFLINE='1')
+  nowhere, name = 'http://127.0.0.1:9', f'hf://{REPOSITORY}'
+  done = convert(nowhere, tmp_path / 'cache', '--from', name, '--to', tmp_path / 'b', HF_HUB_OFFLINE='1')
   assert done.returncode == 0, done.stderr
-  done = convert(nowhere, tmp_path / 'empty', '--from', f'hf://{REPOSITORY}', '--to', tmp_path / 'c', HF_HUB_OFFLINE='1')
+  done = convert(nowhere, tmp_path / 'empty', '--from', name, '--to', tmp_path / 'c', HF_HUB_OFFLINE='1')
   assert done.returncode == 2 and 'cannot be fetched and is not in the cache' in done.stderr
 
 

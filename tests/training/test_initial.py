@@ -5,6 +5,7 @@ import re
 
 import jax
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 
@@ -13,7 +14,7 @@ from flan_jax.interop.hf_folder import HuggingFaceWeights, write_huggingface
 from flan_jax.interop.huggingface import base_parameters
 from flan_jax.interop.weights import Held
 from flan_jax.models.t5 import T5
-from flan_jax.training import initial, sharding
+from flan_jax.training import initial, initial_state, sharding
 from flan_jax.training.initial_rules import sort_by_rule
 from flan_jax.training.state import plan_state
 from tests.training import toy
@@ -126,3 +127,35 @@ def test_nothing_to_start_from_is_told(tmp_path):
     initial.open_weights(tmp_path / 'nowhere')
   with pytest.raises(UserError, match='expected a run folder with checkpoint_<step> folders, one of those, a model'):
     initial.open_weights(tmp_path)
+
+
+def test_a_run_goes_on_with_the_optimizer_state_of_t5x(real_data, tmp_path, capsys):
+  folder = real_data / 't5x_checkpoints' / 'native' / 'checkpoint_100'
+  config = dataclasses.replace(initial.open_weights(folder).config, dtype='float32')
+  options = {'make_model': lambda rngs: T5(config, rngs=rngs), 'optimizer': toy.optimizers.adafactor(0.0),
+             'initial_checkpoint_path': str(folder)}  # fmt: skip
+  source = initial_state.open_source(
+    plan_state(options['make_model'], toy.loop.Full(), options['optimizer'], sharding.Partitioner(num_devices=8), 0),
+    str(folder), None, True)
+  assert source.notes[0] == "the optimizer goes on with T5X's Adafactor of step 100"
+  done = toy.run(tmp_path / 'on', 1, initial_optimizer_state=True, **options)
+  anew = toy.run(tmp_path / 'anew', 1, **options)
+  told = capsys.readouterr().err
+  assert "goes on with T5X's Adafactor of step 100" in told and "optimizer state of T5X's Adafactor is not read" in told
+  state, fresh = (_factored(run.state.opt_state) for run in (done, anew))
+  assert (int(state.count), int(fresh.count)) == (101, 1)
+  # Of the first 100 steps something is left; the decay of step 101 leaves 97.5 % of it.
+  path = 'encoder/layers/0/mlp/wo/kernel'
+  assert float(state.v_row[path].mean()) > 0 and not np.allclose(state.v_row[path], fresh.v_row[path], rtol=0.1)
+  with pytest.raises(UserError, match='INITIAL_OPTIMIZER_STATE is for checkpoints of T5X'):
+    toy.run(tmp_path / 'no', 1, **{**options, 'initial_checkpoint_path': str(tmp_path / 'on')},
+            initial_optimizer_state=True)
+  with pytest.raises(UserError, match='can go on only in our adafactor'):
+    toy.run(tmp_path / 'no', 1, **{**options, 'optimizer': toy.optimizers.adamw(0.0)}, initial_optimizer_state=True)
+
+
+def _factored(opt_state):
+  def found(value):
+    return isinstance(value, optax.FactoredState)
+
+  return next(leaf for leaf in jax.tree.leaves(opt_state, is_leaf=found) if found(leaf))
