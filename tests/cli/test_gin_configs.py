@@ -34,8 +34,8 @@ def in_folder(*folders):
 
 
 def is_whole(name):
-  """Model files named base_... only hold what others include."""
-  return not name.startswith('models/base_')
+  """Model files named base_... only hold what others include, of_... need a checkpoint (runs/test_five_commands.py)."""
+  return not name.startswith(('models/base_', 'models/of_'))
 
 
 def required(names):
