@@ -170,10 +170,8 @@ def verify(meant: Weights, written: Weights, dtype: str | None, watched: Weights
   check_arrays(written.where, meant.shapes, written.shapes)
   for path in meant.shapes:
     wanted = (watched or meant).read(path)
-    found = written.read(path)
-    if dtype is not None:
-      wanted = wanted.astype(jnp.dtype(dtype))
-    if wanted.dtype != found.dtype or wanted.tobytes() != found.tobytes():
+    wanted = wanted.astype(dtype and jnp.dtype(dtype), copy=False)  # before the other is read: three may not fit
+    if not _same_bits(wanted, written.read(path)):
       raise UserError(f'{path} does not read back from {written.where} as it was written; please report this')
 
 
@@ -190,6 +188,12 @@ def _add_tokenizer(folder: pathlib.Path, source: str, named: str | None) -> str:
   file = pathlib.Path(place).is_file()
   vocabulary = seqio.SentencePieceVocabulary(str(place), extra_ids=100) if file else vocabulary_of(place)
   return f'the tokenizer of {place}: {", ".join(save_tokenizer(vocabulary, folder))}'
+
+
+def _same_bits(one: np.ndarray, other: np.ndarray) -> bool:
+  """Whether two arrays are the same to the last bit; NaNs have equal bits and are not equal."""
+  as_bytes = (np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in (one, other))
+  return (one.shape, one.dtype) == (other.shape, other.dtype) and np.array_equal(*as_bytes)
 
 
 @contextlib.contextmanager
