@@ -1,4 +1,4 @@
-"""Beam search with a brevity penalty (Wu et al. 2016), by T5X's conventions."""
+"""Beam search on a cache of keys and values, by T5X's rules or by those of `transformers.generate`."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from flan_jax.models.beam_rules import WORST, make_rules
 from flan_jax.models.decoder import Cache
 from flan_jax.models.t5 import T5
-
-WORST = -1e7
 
 
 class Beams(NamedTuple):
@@ -17,7 +16,7 @@ class Beams(NamedTuple):
 
   Attributes:
     tokens: ids up to and including EOS, then padding; a beam that never ended has no EOS.
-    scores: sum of log-probabilities over the brevity penalty; about -1e7 marks a place that no continuation filled.
+    scores: sum of log-probabilities over the length penalty; about -1e7 marks a place that no continuation filled.
   """
 
   tokens: Int[Array, 'batch beams length']
@@ -28,12 +27,8 @@ class _Loop(NamedTuple):
   position: Int[Array, '']
   live: Beams  # unfinished, scored by plain sums of log-probabilities
   finished: Beams
+  done: Bool[Array, 'batch']
   cache: Cache
-
-
-def brevity_penalty(alpha: float, length: Int[Array, ''] | int) -> Float[Array, '']:
-  """Returns ((5 + length) / 6) ** alpha, by which a sum of log-probabilities is divided."""
-  return ((5.0 + jnp.asarray(length, jnp.float32)) / 6.0) ** alpha
 
 
 def beam_search(
@@ -44,23 +39,33 @@ def beam_search(
   max_decode_len: int,
   alpha: float = 0.6,
   eos_id: int = 1,
+  rules: str = 't5x',
+  early_stopping: bool | str = False,
 ) -> Beams:
   """Keeps the `num_beams` best unfinished and finished continuations of every row.
 
-  It stops early when no unfinished beam, even at full length, can beat the worst finished one. Beams share the
-  encoder's keys and values.
+  By T5X's rules sums of log-probabilities are divided by the brevity penalty of Wu et al. (2016), and a row is done
+  when no unfinished beam, even at full length, can beat the worst finished one. By Hugging Face's rules the tokens are
+  those of `transformers.generate`; `beam_rules.HuggingFaceRules` says what it does otherwise. Beams share the encoder's
+  keys and values.
 
   Args:
     model: the model, adapters included.
     inputs: encoder ids; 0 is padding.
     num_beams: beams a row (static).
     max_decode_len: tokens at most, EOS included (static).
-    alpha: 0 compares plain sums; more favours longer texts.
+    alpha: exponent of the length penalty: 0 compares plain sums; more favours longer texts.
     eos_id: the token that ends a beam.
+    rules: whose, 't5x' or 'huggingface' (static).
+    early_stopping: False, True or 'never', with Hugging Face's meanings and by its rules only (static).
 
   Returns:
     All beams, best first; a row where nothing ended returns its unfinished beams.
+
+  Raises:
+    UserError: rules that do not exist, or `early_stopping` with T5X's.
   """
+  how = make_rules(rules, alpha=alpha, max_decode_len=max_decode_len, early_stopping=early_stopping)
   batch = inputs.shape[0]
   memory, cache = model.start_decoding(model.encode(inputs), batch * num_beams, max_decode_len)
 
@@ -72,31 +77,32 @@ def beam_search(
     ended = jax.lax.dynamic_index_in_dim(candidates.tokens, loop.position, 2, keepdims=False) == eos_id
     live, kept = _best(candidates._replace(scores=jnp.where(ended, WORST, candidates.scores)), num_beams)
     parents = jnp.take_along_axis(parents, kept, axis=1)
-    penalised = candidates.scores / brevity_penalty(alpha, loop.position + 1)
-    new = candidates._replace(scores=jnp.where(ended, penalised, WORST))
+    length = loop.position + 1
+    finishing = how.finishing(ended, length, num_beams) & ~loop.done[:, None]
+    new = candidates._replace(scores=jnp.where(finishing, candidates.scores / how.penalty(length), WORST))
     finished, _ = _best(Beams(*map(_join, loop.finished, new)), num_beams)
-    return _Loop(loop.position + 1, live, finished, _reorder(cache, parents))
+    done = loop.done | how.done(live.scores, finished.scores, length)
+    return _Loop(length, live, finished, done, _reorder(cache, parents))
 
   def unfinished(loop: _Loop) -> Bool[Array, '']:
-    hope = jnp.max(loop.live.scores, axis=1) / brevity_penalty(alpha, max_decode_len)
-    closed = jnp.min(loop.finished.scores, axis=1) >= hope
-    return (loop.position < max_decode_len) & ~jnp.all(closed | ~jnp.any(inputs > 0, axis=1))
+    return (loop.position < max_decode_len) & ~jnp.all(loop.done)
 
-  end = jax.lax.while_loop(unfinished, step, _start(batch, num_beams, max_decode_len, cache))
+  start = _start(batch, num_beams, max_decode_len, cache, done=~jnp.any(inputs > 0, axis=1))
+  end = jax.lax.while_loop(unfinished, step, start)
   none_ended = jnp.max(end.finished.scores, axis=1) <= WORST
-  live_scores = end.live.scores / brevity_penalty(alpha, max_decode_len)
+  live_scores = end.live.scores / how.penalty(max_decode_len)
   return Beams(
     jnp.where(none_ended[:, None, None], end.live.tokens, end.finished.tokens),
     jnp.where(none_ended[:, None], live_scores, end.finished.scores),
   )
 
 
-def _start(batch: int, num_beams: int, length: int, cache: Cache) -> _Loop:
+def _start(batch: int, num_beams: int, length: int, cache: Cache, *, done: Bool[Array, 'batch']) -> _Loop:
   """Returns the state with one live beam a row; the others start too low to be chosen over its continuations."""
   tokens = jnp.zeros((batch, num_beams, length), jnp.int32)
   only_first = jnp.where(jnp.arange(num_beams) == 0, 0.0, WORST)
   live = jnp.broadcast_to(only_first[None, :], (batch, num_beams))
-  return _Loop(jnp.int32(0), Beams(tokens, live), Beams(tokens, jnp.full_like(live, WORST)), cache)
+  return _Loop(jnp.int32(0), Beams(tokens, live), Beams(tokens, jnp.full_like(live, WORST)), done, cache)
 
 
 def _extend(

@@ -8,6 +8,7 @@ import numpy as np
 
 from flan_jax import errors
 from flan_jax.models import beam, bucketing, decoding, sampling
+from flan_jax.models.beam_rules import make_rules
 from flan_jax.models.bucketing import Rows
 from flan_jax.models.runner import Runner
 from flan_jax.models.t5 import T5
@@ -33,12 +34,16 @@ class Generator(Runner):
     batch_size: int = 32,
     num_beams: int = 4,
     alpha: float = 0.6,
+    beam_rules: str = 't5x',
+    early_stopping: bool | str = False,
     temperature: float = 1.0,
     top_k: int = 0,
     top_p: float = 1.0,
     seed: int = 0,
   ):
     """Takes a model and how to decode; see `decoding.greedy`, `decoding.sample` and `beam.beam_search`.
+
+    `beam_rules` are the latter's `rules`.
 
     Raises:
       UserError: an unknown method or a setting outside its range.
@@ -49,16 +54,18 @@ class Generator(Runner):
     for name, value in (('max_decode_len', max_decode_len), ('num_beams', num_beams)):
       if value < 1:
         raise errors.UserError(f'{name} must be at least 1, not {value}.')
+    make_rules(beam_rules, alpha=alpha, max_decode_len=max_decode_len, early_stopping=early_stopping)
     sampling.check(temperature=temperature, top_k=top_k, top_p=top_p)
     self.method = method
     self.max_decode_len = max_decode_len
     self.eos_id = eos_id
     self.seed = seed
-    self._settings: dict[str, Any] = {
+    settings: dict[str, dict[str, Any]] = {
       'greedy': {},
       'sample': {'temperature': temperature, 'top_k': top_k, 'top_p': top_p},
-      'beam': {'num_beams': num_beams, 'alpha': alpha},
-    }[method]
+      'beam': {'num_beams': num_beams, 'alpha': alpha, 'rules': beam_rules, 'early_stopping': early_stopping},
+    }
+    self._settings = settings[method]
 
   def __call__(
     self,

@@ -28,7 +28,8 @@ def filter_logits(
     logits: float32.
     temperature: divides the logits.
     top_k: how many tokens stay, ties with the last one too; 0 keeps all.
-    top_p: the smallest set of likeliest tokens of this probability stays (nucleus, Holtzman et al. 2020); 1 keeps all.
+    top_p: the smallest set of likeliest tokens that reaches this probability stays (nucleus, Holtzman et al. 2020), the
+      token that fills it and ties with that one too; 1 keeps all. Probabilities are those of what `top_k` left.
   """
   logits = logits / temperature
   if top_k and top_k < logits.shape[1]:

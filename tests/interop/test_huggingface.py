@@ -7,11 +7,9 @@ from flax import nnx
 
 from flan_jax.errors import UserError
 from flan_jax.interop import huggingface
-from flan_jax.models import T5, shift_right
+from flan_jax.models import shift_right
+from tests.interop.reference import reference, torch, weights_of, with_weights_of
 from tests.models.conftest import rows, tiny_config, tiny_model
-
-torch = pytest.importorskip('torch')
-transformers = pytest.importorskip('transformers')
 
 SHAPES = {
   't5_1_0': {'mlp_activations': ('relu',), 'logits_via_embedding': True},
@@ -22,48 +20,11 @@ SHAPES = {
 }
 
 
-def reference(config, kind):
-  """A transformers model of the same shape with random weights, its head untied by hand where ours is."""
-  family = {'mt5': transformers.MT5ForConditionalGeneration, 'umt5': transformers.UMT5ForConditionalGeneration}
-  settings = transformers.UMT5Config if kind == 'umt5' else transformers.T5Config
-  settings = transformers.MT5Config if kind == 'mt5' else settings
-  torch.manual_seed(0)
-  model = family.get(kind, transformers.T5ForConditionalGeneration)(
-    settings(
-      vocab_size=config.vocab_size,
-      d_model=config.emb_dim,
-      d_kv=config.head_dim,
-      d_ff=config.mlp_dim,
-      num_layers=config.num_encoder_layers,
-      num_decoder_layers=config.num_decoder_layers,
-      num_heads=config.num_heads,
-      feed_forward_proj='gated-gelu' if len(config.mlp_activations) == 2 else 'relu',
-      tie_word_embeddings=config.logits_via_embedding,
-      decoder_start_token_id=0,
-    )
-  ).eval()
-  if not config.logits_via_embedding:
-    # A config of transformers 5 says tied whatever it was given, and umT5 scales its logits by that word.
-    model.config.tie_word_embeddings = False
-    model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight) * config.emb_dim**-0.5)
-    assert model.lm_head.weight is not model.shared.weight
-  with torch.no_grad():
-    for name, value in model.named_parameters():
-      if 'relative_attention_bias' in name or 'layer_norm' in name:
-        value.add_(0.3 * torch.randn_like(value))
-  return model
-
-
-def weights_of(model):
-  return {name: value.detach().numpy().copy() for name, value in model.state_dict().items()}
-
-
 @pytest.mark.parametrize('kind', SHAPES)
 def test_logits_are_those_of_transformers(kind):
   config = tiny_config(**SHAPES[kind])
   theirs = reference(config, kind)
-  ours = T5(config, rngs=nnx.Rngs(1))
-  huggingface.load_parameters(ours, huggingface.from_huggingface(weights_of(theirs), config))
+  ours = with_weights_of(theirs, config)
   source, target = rows(0, 40, 17), rows(1, 20, 11)
   with torch.no_grad():
     expected = theirs(

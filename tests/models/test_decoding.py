@@ -10,7 +10,7 @@ from flax import nnx
 
 from flan_jax.errors import UserError
 from flan_jax.models import Generator, beam_search, greedy, sample, sampling, target_log_likelihood
-from flan_jax.models.beam import brevity_penalty
+from flan_jax.models.beam_rules import brevity_penalty
 from tests.models.conftest import rows, tiny_model
 
 LENGTH = 6
