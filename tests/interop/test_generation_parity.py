@@ -11,7 +11,7 @@ from scipy import stats
 from flan_jax.errors import UserError
 from flan_jax.models import Generator, sample, sampling
 from tests.interop.reference import reference, torch, transformers, with_weights_of
-from tests.models.conftest import tiny_config, tiny_model
+from tests.models.conftest import tiny_config
 
 EOS, LENGTH, ROWS = 1, 12, 64
 KINDS = {
@@ -102,7 +102,7 @@ def test_beams_of_other_architectures_are_those_of_transformers(kind, alpha, ear
 )
 def test_rules_that_do_not_exist_are_named(settings, told):
   with pytest.raises(UserError, match=told):
-    Generator(tiny_model(), method='beam', **settings)
+    Generator(pair('t5_1_1')[1], method='beam', **settings)
 
 
 def processed(logits, temperature, top_k, top_p):
