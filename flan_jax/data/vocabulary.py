@@ -1,5 +1,6 @@
 """Vocabularies: the one that a run uses, chosen when it starts, and a word-level one that needs no file."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -28,6 +29,14 @@ def active_vocabulary() -> seqio.Vocabulary:
   if not _ACTIVE:
     raise UserError('No vocabulary is chosen: bind VOCABULARY, e.g. --gin.VOCABULARY=@seqio.SentencePieceVocabulary().')
   return _ACTIVE[0]
+
+
+def identity_of(vocabulary: seqio.Vocabulary) -> str:
+  """A word for how a vocabulary turns text into ids, wherever its file lies."""
+  words = getattr(vocabulary, 'sp_model', None) or '\n'.join(getattr(vocabulary, 'words', ())).encode()
+  found = hashlib.sha256(f'{type(vocabulary).__name__} {vocabulary.vocab_size} {vocabulary.extra_ids}\n'.encode())
+  found.update(words)
+  return found.hexdigest()[:16]
 
 
 class ActiveVocabulary(seqio.Vocabulary):

@@ -4,7 +4,7 @@ from flan_jax.models.beam import Beams, beam_search
 from flan_jax.models.config import T5Config
 from flan_jax.models.decoding import Decoded, greedy, sample
 from flan_jax.models.encoder import Encoded
-from flan_jax.models.generation import Generator
+from flan_jax.models.generation import Continuation, Generator
 from flan_jax.models.layers import Dense
 from flan_jax.models.scorer import Scorer
 from flan_jax.models.scoring import option_log_likelihoods, target_log_likelihood, token_log_likelihoods
@@ -13,6 +13,7 @@ from flan_jax.models.t5 import T5, shift_right
 __all__ = [
   'T5',
   'Beams',
+  'Continuation',
   'Decoded',
   'Dense',
   'Encoded',

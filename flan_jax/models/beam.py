@@ -17,10 +17,12 @@ class Beams(NamedTuple):
   Attributes:
     tokens: ids up to and including EOS, then padding; a beam that never ended has no EOS.
     scores: sum of log-probabilities over the length penalty; about -1e7 marks a place that no continuation filled.
+    log_probs: that sum as it is, without a penalty, EOS included; means nothing in such a place.
   """
 
   tokens: Int[Array, 'batch beams length']
   scores: Float[Array, 'batch beams']
+  log_probs: Float[Array, 'batch beams']
 
 
 class _Loop(NamedTuple):
@@ -94,6 +96,7 @@ def beam_search(
   return Beams(
     jnp.where(none_ended[:, None, None], end.live.tokens, end.finished.tokens),
     jnp.where(none_ended[:, None], live_scores, end.finished.scores),
+    jnp.where(none_ended[:, None], end.live.log_probs, end.finished.log_probs),
   )
 
 
@@ -102,7 +105,8 @@ def _start(batch: int, num_beams: int, length: int, cache: Cache, *, done: Bool[
   tokens = jnp.zeros((batch, num_beams, length), jnp.int32)
   only_first = jnp.where(jnp.arange(num_beams) == 0, 0.0, WORST)
   live = jnp.broadcast_to(only_first[None, :], (batch, num_beams))
-  return _Loop(jnp.int32(0), Beams(tokens, live), Beams(tokens, jnp.full_like(live, WORST)), done, cache)
+  none = Beams(tokens, jnp.full_like(live, WORST), live)
+  return _Loop(jnp.int32(0), Beams(tokens, live, live), none, done, cache)
 
 
 def _extend(
@@ -114,13 +118,14 @@ def _extend(
   scores, flat = jax.lax.top_k(totals, min(2 * num_beams, totals.shape[1]))
   parents, token = flat // vocab, (flat % vocab).astype(jnp.int32)
   tokens = jnp.take_along_axis(live.tokens, parents[:, :, None], axis=1)
-  return Beams(jax.lax.dynamic_update_slice(tokens, token[:, :, None], (0, 0, position)), scores), parents
+  return Beams(jax.lax.dynamic_update_slice(tokens, token[:, :, None], (0, 0, position)), scores, scores), parents
 
 
 def _best(beams: Beams, count: int) -> tuple[Beams, Int[Array, 'batch count']]:
   """Returns the highest-scored beams of each row, best first, and which they were."""
   scores, chosen = jax.lax.top_k(beams.scores, count)
-  return Beams(jnp.take_along_axis(beams.tokens, chosen[:, :, None], axis=1), scores), chosen
+  tokens = jnp.take_along_axis(beams.tokens, chosen[:, :, None], axis=1)
+  return Beams(tokens, scores, jnp.take_along_axis(beams.log_probs, chosen, axis=1)), chosen
 
 
 def _join(left: Array, right: Array) -> Array:

@@ -1,20 +1,27 @@
 """Inference: a checkpoint answers the lines of a file or the rows of a task, written as T5X writes them."""
 
-import functools
-import json
+import itertools
 import pathlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
 import seqio
+from rich import console as rich_console
 
-from flan_jax.data.vocabulary import active_vocabulary
-from flan_jax.errors import UserError, did_you_mean
+from flan_jax.data.vocabulary import identity_of
+from flan_jax.errors import UserError
 from flan_jax.models import Generator, T5Config
+from flan_jax.peft.digest import fingerprint
+from flan_jax.peft.partition import named_variables
 from flan_jax.runs import parts
+from flan_jax.runs.answers import Answerer
 from flan_jax.runs.judge import folder_for
 from flan_jax.runs.mixed import MixedGenerator
+from flan_jax.runs.predictions_file import PredictionsFile
+from flan_jax.runs.prompts import PromptFile, Prompts, TaskPrompts
+from flan_jax.runs.row_progress import RowProgress
 from flan_jax.training import initial
+from flan_jax.training.progress import duration
 
 
 def infer(
@@ -22,7 +29,7 @@ def infer(
   checkpoint_path: str,
   adapter_path: str | None = None,
   adapters: Mapping[str, str] | None = None,
-  infer_output_dir: str,
+  infer_output_dir: str | None = None,
   model: T5Config,
   vocabulary: seqio.Vocabulary,
   input_file: str | None = None,
@@ -39,10 +46,15 @@ def infer(
   top_k: int = 0,
   top_p: float = 1.0,
   batch_size: int = 32,
+  window_batches: int = 64,
   random_seed: int = 0,
   dry_run: bool = False,
 ) -> list[pathlib.Path]:
   """Writes `<name>-predict.jsonl-00000-of-00001`, one line for each input, and a `.COMPLETED` file beside it.
+
+  The inputs are read, answered and written in windows. Rows of a window are batched by length and written in the order
+  of the inputs. The same command continues behind the last whole window of a run that was stopped, and does nothing
+  where all is done; inputs, settings or weights that differ from those of the output begin it anew.
 
   Args:
     checkpoint_path: a run folder of ours or one of its checkpoints.
@@ -51,9 +63,8 @@ def infer(
     infer_output_dir: where predictions go.
     model: the network.
     vocabulary: of the model.
-    input_file: one prompt a line; or JSON lines with a field `inputs`, where the name ends in .jsonl. With `adapters`
-      JSON lines also have a field `adapter` (none or null for the model as it is), or the file is a .tsv with adapter
-      and prompt.
+    input_file: one prompt a line; or a .jsonl or .tsv (`prompts.PromptFile`); or '-' for standard input. With
+      `adapters` its lines also name one (none or null for the model as it is).
     mixture_or_task_name: answer the rows of this task instead.
     mixture_or_task_module: modules that register tasks.
     task_feature_lengths: inputs longer than `inputs` are cut, and counted.
@@ -62,11 +73,12 @@ def infer(
     method: 'greedy', 'sample' or 'beam'.
     max_decode_len: tokens to write at most.
     num_beams: of beam search.
-    alpha: of beam search's length penalty.
+    alpha: of beam search's length penalty, which chooses among beams and is not part of the score that is written.
     temperature: of sampling.
     top_k: sample among this many best tokens; 0 for all.
     top_p: sample among the tokens that hold this much probability.
     batch_size: inputs decoded at once.
+    window_batches: batches of a window; more of them waste less on padding, and lose more when the run is killed.
     random_seed: of sampling and of template draws.
     dry_run: read the inputs and check the checkpoint, write nothing.
 
@@ -82,16 +94,20 @@ def infer(
     raise UserError('Give either INPUT_FILE or MIXTURE_OR_TASK_NAME to infer on.')
   if adapters is not None and (adapter_path is not None or input_file is None):
     raise UserError('ADAPTERS is for an INPUT_FILE whose lines name their adapter, without ADAPTER_PATH.')
+  if infer_output_dir is None:
+    raise UserError('INFER_OUTPUT_DIR has no value: pass --gin.INFER_OUTPUT_DIR=FOLDER.')
+  if window_batches < 1:
+    raise UserError(f'window_batches must be at least 1, not {window_batches}.')
   if input_file is not None:
-    named = {pathlib.Path(input_file).stem: list(read_prompts(input_file, adapters))[:examples]}
+    asked: list[Prompts] = [PromptFile(input_file, adapters, examples)]
   else:
     names = parts.evaluation_tasks(str(mixture_or_task_name))
     parts.check_split(names, split)
     initial.find_checkpoint(checkpoint_path)  # a mistake is told before the rows of many templates are read
     tasks = parts.read_tasks(names, split, examples, task_feature_lengths, random_seed)
-    named = {name: [{'inputs': row.inputs_pretokenized, 'targets': row.targets_pretokenized, 'row_id': row.row_id}
-                    for row in rows] for name, rows in zip(names, tasks, strict=True)}
+    asked = [TaskPrompts(name, rows) for name, rows in zip(names, tasks, strict=True)]
   network = initial.restore_model(checkpoint_path, make_model, adapter_path)
+  weights = fingerprint({name: variable.get_value() for name, (_, variable) in named_variables(network).items()})
   generator = Generator(
     network, method=method, max_decode_len=max_decode_len, eos_id=vocabulary.eos_id, batch_size=batch_size,
     num_beams=num_beams, alpha=alpha, temperature=temperature, top_k=top_k, top_p=top_p, seed=random_seed,
@@ -99,76 +115,55 @@ def infer(
   mixed = MixedGenerator(generator, network, adapters) if adapters else None
   if dry_run:
     return []
-  folder, limit = folder_for(infer_output_dir), (task_feature_lengths or {}).get('inputs')
-  written = []
-  for name, prompts in named.items():
-    generate = functools.partial(mixed, names=[row.get('adapter') for row in prompts]) if mixed else generator
-    written.append(write_predictions(folder, name, answer(generate, prompts, limit)))
-  return written
-
-
-def read_prompts(path: str, adapters: Collection[str] | None = None) -> Iterator[dict[str, str]]:
-  """Yields {'inputs': text} for every line of a text file, or the objects of a .jsonl file.
-
-  Args:
-    path: of the file.
-    adapters: names that lines may choose from, which a .jsonl file does by a field `adapter` and a .tsv file by its
-      first column (empty for none); None where there are none to choose from.
-
-  Raises:
-    UserError: where the file cannot be read, a line is no object with `inputs`, or names no adapter that there is.
-  """
-  if adapters is not None and not path.endswith(('.jsonl', '.tsv')):
-    raise UserError(f'INPUT_FILE: the lines of {path!r} name no adapter: with ADAPTERS it must be .jsonl or .tsv.')
-  try:
-    lines = pathlib.Path(path).read_text(encoding='utf-8').splitlines()
-  except (OSError, UnicodeDecodeError) as error:
-    cause = error.strerror if isinstance(error, OSError) else error
-    raise UserError(f'INPUT_FILE: cannot read {path!r} ({cause}).') from error
-  if not lines:
-    raise UserError(f'INPUT_FILE: {path!r} is empty.')
-  for number, line in enumerate(lines, 1):
-    record = _record(line, f'{path}:{number}', path.endswith('.jsonl'), adapters is not None)
-    name = record.get('adapter')
-    if adapters is not None and name is not None and name not in list(adapters):  # JSON may hold what has no hash
-      raise UserError(f'{path}:{number}: there is no adapter {name!r}. {did_you_mean(str(name), adapters)}')
-    yield record
-
-
-def _record(line: str, place: str, is_json: bool, names_adapter: bool) -> dict[str, str]:
-  if is_json:
-    try:
-      record = json.loads(line)
-      return {**record, 'inputs': str(record['inputs'])}
-    except (ValueError, KeyError, TypeError) as error:
-      raise UserError(f'{place}: expected a JSON object with a field "inputs".') from error
-  if not names_adapter:
-    return {'inputs': line}
-  name, tab, text = line.partition('\t')
-  if not tab:
-    raise UserError(f'{place}: expected an adapter (or nothing), a tab, and the prompt.')
-  return {'inputs': text, **({'adapter': name} if name else {})}
+  limit = (task_feature_lengths or {}).get('inputs')
+  identity = {
+    'weights': weights, 'adapters': mixed.identity if mixed else None, 'model': repr(model),
+    'vocabulary': identity_of(vocabulary), 'inputs length': limit, 'window_batches': window_batches,
+    **generator.settings,
+  }  # fmt: skip
+  folder, answerer = folder_for(infer_output_dir), Answerer(mixed or generator, vocabulary, limit)
+  return [answer(folder, prompts, answerer, identity, window_batches * batch_size) for prompts in asked]
 
 
 def answer(
-  generator: Callable[[list[np.ndarray]], list[list[int]]], prompts: Sequence[Mapping[str, str]], limit: int | None
-) -> Iterator[dict[str, object]]:
-  """Yields each prompt's record with its `prediction`; a prompt that was cut says so."""
-  vocabulary = active_vocabulary()
-  tokens = [vocabulary.encode(prompt['inputs']) for prompt in prompts]
-  cut = [limit is not None and len(row) > limit - 1 for row in tokens]
-  rows = [np.array([*row[: limit and limit - 1], vocabulary.eos_id], np.int32) for row in tokens]
-  for prompt, continuation, was_cut in zip(prompts, generator(rows), cut, strict=True):
-    yield {**prompt, 'prediction': vocabulary.decode(continuation), **({'inputs_truncated': True} if was_cut else {})}
+  folder: pathlib.Path, prompts: Prompts, answerer: Answerer, identity: Mapping[str, Any], window: int
+) -> pathlib.Path:
+  """Answers prompts window by window, from where an earlier process stopped.
 
+  Args:
+    folder: gets the predictions.
+    prompts: any number.
+    answerer: of the model.
+    identity: what decides the answers beside the prompts, by name, as JSON.
+    window: records that are batched and written together.
 
-def write_predictions(folder: pathlib.Path, name: str, records: Iterable[Mapping[str, object]]) -> pathlib.Path:
-  """Writes one JSON line a record under T5X's name, whole or not at all, then the mark of completion."""
-  path = folder / f'{name}-predict.jsonl-00000-of-00001'
-  partial = path.with_name(path.name + '.partial')
-  with partial.open('w', encoding='utf-8') as file:
-    for record in records:
-      file.write(json.dumps(record, ensure_ascii=False) + '\n')
-  partial.replace(path)
-  (folder / f'{name}-predict.jsonl.COMPLETED').touch()
-  return path
+  Returns:
+    The file.
+  """
+  console = rich_console.Console(stderr=True)
+
+  def say(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+  made_from = {'inputs': prompts.digest, **identity}
+  with PredictionsFile(folder, prompts.name, made_from, prompts.count, say) as output:
+    if output.complete:
+      say(f'{output.path}: all {output.rows:,} rows are there, made from the same; nothing to do')
+      return output.path
+    began = output.rows
+    with RowProgress(prompts.name, prompts.count, began, console=console) as progress:
+      records = prompts.records(began)
+      try:
+        while rows := list(itertools.islice(records, window)):
+          output.append(answerer(rows, output.rows, progress.advance))
+      except KeyboardInterrupt:
+        progress.message(f'stopped behind row {output.rows:,} of {prompts.count:,}: the same command continues there')
+        raise
+    output.finish()
+  say(f'{output.path}: {output.rows:,} rows, {output.rows - began:,} of them now in {duration(progress.elapsed)} '
+      f'({progress.rate:,.1f} rows/s)')
+  for mark, what in (('inputs_truncated', 'inputs were cut to TASK_FEATURE_LENGTHS'),
+                     ('prediction_truncated', 'predictions were stopped at MAX_DECODE_LEN before they ended')):
+    if output.counts[mark]:
+      say(f'{output.counts[mark]:,} of {output.rows:,} {what}, marked {mark!r}')
+  return output.path

@@ -1,11 +1,13 @@
 """Inputs that each name their adapter, answered by one base model in one go and in their order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from flan_jax.models import T5, Generator
+from flan_jax.models import T5, Continuation, Generator
 from flan_jax.peft import AdapterSet, attach_rows
+from flan_jax.peft.digest import fingerprint
 from flan_jax.peft.rows import NotByRow
 
 
@@ -41,20 +43,36 @@ class MixedGenerator:
       self.by_row = False
     generator.update(model)
 
+  @property
+  def identity(self) -> dict[str, Any]:
+    """The adapters by name: method, hyperparameters and a word for their values, wherever they lie."""
+    adapters = {name: self._set[name] for name in self._set.names}
+    return {name: [method.config, fingerprint(arrays)] for name, (method, arrays) in adapters.items()}
+
   def __call__(self, rows: Sequence[np.ndarray], names: Sequence[str | None]) -> list[list[int]]:
-    """Returns one continuation for each row, in the order of the rows.
+    """Returns one continuation for each row, in the order of the rows; arguments as for `stream`."""
+    results: list[list[int]] = [[] for _ in rows]
+    for place, continuation in self.stream(rows, names):
+      results[place] = continuation.tokens
+    return results
+
+  def stream(
+    self, rows: Sequence[np.ndarray], names: Sequence[str | None], row_ids: Sequence[int] | None = None
+  ) -> Iterator[tuple[int, Continuation]]:
+    """Yields the place and the continuation of each row as soon as its batch is decoded.
 
     Args:
       rows: token rows.
       names: the adapter of each; None for the base.
+      row_ids: numbers that a row's draw depends on where the generator samples; by default the rows' places.
     """
     if self.by_row:
-      return self._generator(rows, adapters=self._rows.ids(names).tolist())
-    results: list[list[int]] = [[] for _ in rows]
+      yield from self._generator.stream(rows, adapters=self._rows.ids(names).tolist(), row_ids=row_ids)
+      return
+    ids = range(len(rows)) if row_ids is None else row_ids
     for name in dict.fromkeys(names):
       own = [place for place, other in enumerate(names) if other == name]
       self._set.switch(name)
       self._generator.update(self._model)
-      for place, continuation in zip(own, self._generator([rows[place] for place in own]), strict=True):
-        results[place] = continuation
-    return results
+      for index, continuation in self._generator.stream([rows[i] for i in own], row_ids=[ids[i] for i in own]):
+        yield own[index], continuation

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from flan_jax.errors import UserError
-from flan_jax.models import Generator, beam_search, greedy, sample, sampling, target_log_likelihood
+from flan_jax.models import Generator, Scorer, beam_search, greedy, sample, sampling, target_log_likelihood
 from flan_jax.models.beam_rules import brevity_penalty
 from tests.models.conftest import rows, tiny_model
 
@@ -144,3 +144,36 @@ def test_generator_takes_new_weights_without_compiling_again(model):
   assert generator._compiled == compiled
   assert next(iter(compiled.values()))._cache_size() == 1
   assert before != after
+
+
+RAGGED = [[5, 6, 7, 1], [9, 8, 7, 6, 5, 4, 1], [8, 1], [9, 9, 1, 0, 0], [], [4, 20, 1]]
+
+
+@pytest.mark.parametrize(('settings', 'ended'), [
+  ({'method': 'greedy'}, {True, False}),
+  ({'method': 'sample', 'temperature': 0.5, 'top_p': 0.9}, {True, False}),
+  ({'method': 'beam', 'num_beams': 3, 'alpha': 2.0}, {True}),
+  ({'method': 'beam', 'num_beams': 2, 'eos_id': -1}, {False}),
+])
+def test_the_score_of_an_answer_is_the_scorer_s_of_the_same_tokens(settings, ended):
+  model = likely_eos(tiny_model())
+  generator = Generator(model, max_decode_len=LENGTH, batch_size=4, **settings)
+  found = dict(generator.stream(RAGGED))
+  assert [found[place].tokens for place in range(len(RAGGED))] == generator(RAGGED)
+  assert found.pop(4) == ([], 0.0, False)
+  assert {answer.ended for answer in found.values()} == ended
+  written = [[*answer.tokens, 1] if answer.ended else answer.tokens for answer in found.values()]
+  scores = Scorer(model, batch_size=4).targets([RAGGED[place] for place in found], written)
+  np.testing.assert_allclose([answer.log_prob for answer in found.values()], scores, rtol=1e-5, atol=1e-5)
+
+
+def test_draws_hang_on_row_ids_and_on_nothing_else(model):
+  generator = Generator(model, method='sample', max_decode_len=4, batch_size=8)
+  together = generator(RAGGED)
+  for place, row in enumerate(RAGGED):
+    ((_, alone),) = generator.stream([row], row_ids=[place])
+    assert alone.tokens == together[place]
+  ((_, other),) = generator.stream([RAGGED[0]], row_ids=[7])
+  assert other.tokens != together[0]
+  with pytest.raises(ValueError, match='2 rows but 1 row_ids'):
+    list(generator.stream(RAGGED[:2], row_ids=[0]))
