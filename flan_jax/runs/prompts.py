@@ -223,9 +223,8 @@ def _rows(lines: Iterable[tuple[str, str]], names_adapter: bool) -> Places:
         del record['adapter']
       yield place, record
     elif not names_adapter:
-      hint = did_you_mean('inputs', cells)
-      raise UserError(f'{place}: expected a header line that names the columns, "inputs" among them.'
-                      f'{" " + hint if hint.startswith("Did") else ""}')
+      raise UserError(f'{place}: expected a header line that names the columns, "inputs" among them, not '
+                      f'{line[:60]!r}.')
     else:
       name, tab, text = line.partition('\t')
       if not tab:

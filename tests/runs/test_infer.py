@@ -166,7 +166,8 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(ask, trained, tmp_
       [sys.executable, '-m', 'scripts.infer', *answering.FLAGS, f'--gin.CHECKPOINT_PATH={trained}',
        f'--gin.INPUT_FILE={source}', f'--gin.INFER_OUTPUT_DIR={tmp_path / "out"}', '--gin.MAX_DECODE_LEN=6',
        '--gin.BATCH_SIZE=8', *flags],
-      env={**os.environ, 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9'}, stderr=subprocess.PIPE, text=True)  # fmt: skip
+      env={**os.environ, 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9'}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
     while child.poll() is None and rows_done(partial) < wanted:  # a window, and so a state, is a matter of milliseconds
       time.sleep(0.002)
     child.send_signal(signal.SIGKILL)
