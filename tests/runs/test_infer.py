@@ -51,14 +51,19 @@ def ask(trained, tmp_path, capfd):
   return run
 
 
+def numbered(folder, longest=6):
+  asked = [{'inputs': text, 'id': number} for number, text in enumerate(answering.prompts(40, longest))]
+  return answering.write(folder / 'a.jsonl', asked)
+
+
 @pytest.fixture
 def rows(tmp_path):
-  asked = [{'inputs': text, 'id': number} for number, text in enumerate(answering.prompts(40))]
-  return answering.write(tmp_path / 'a.jsonl', asked)
+  return numbered(tmp_path)
 
 
-@pytest.mark.parametrize('settings', [{}, {'method': 'beam', 'num_beams': 2}])
-def test_answers_come_in_order_with_the_scores_that_the_scorer_gives_them(ask, rows, trained, settings):
+@pytest.mark.parametrize(('settings', 'longest'), [({}, 12), ({'method': 'beam', 'num_beams': 2}, 6)])
+def test_answers_come_in_order_with_the_scores_that_the_scorer_gives_them(ask, trained, tmp_path, settings, longest):
+  rows = numbered(tmp_path, longest)
   found, _ = ask(rows, *(f'--gin_bindings=runs.infer.{name} = {value!r}' for name, value in settings.items()))
   asked = answering.read(rows)
   assert [{'inputs': row['inputs'], 'id': row['id']} for row in found] == asked
@@ -83,9 +88,9 @@ def test_draws_hang_neither_on_batches_nor_on_windows(ask, rows):
 
 
 def test_what_is_cut_and_what_is_stopped_is_marked_and_counted(ask, rows):
-  found, said = ask(rows, "--gin.TASK_FEATURE_LENGTHS={'inputs': 8, 'targets': 8}", '--gin.MAX_DECODE_LEN=2')
+  found, said = ask(rows, "--gin.TASK_FEATURE_LENGTHS={'inputs': 4, 'targets': 8}", '--gin.MAX_DECODE_LEN=2')
   long = ['inputs_truncated' in row for row in found]
-  assert long == [len(row['inputs'].split()) > 7 for row in found] and 5 < sum(long) < 35
+  assert long == [len(row['inputs'].split()) > 3 for row in found] and 5 < sum(long) < 35
   stopped = sum('prediction_truncated' in row for row in found)
   assert f"{sum(long)} of 40 inputs were cut to TASK_FEATURE_LENGTHS, marked 'inputs_truncated'" in said
   assert f'{stopped} of 40 predictions were stopped at MAX_DECODE_LEN' in said and stopped > 5
