@@ -105,7 +105,7 @@ def infer(
     parts.check_split(names, split)
     initial.find_checkpoint(checkpoint_path)  # a mistake is told before the rows of many templates are read
     tasks = parts.read_tasks(names, split, examples, task_feature_lengths, random_seed)
-    asked = [TaskPrompts(name, rows) for name, rows in zip(names, tasks, strict=True)]
+    asked = [*map(TaskPrompts, names, tasks)]
   network = initial.restore_model(checkpoint_path, make_model, adapter_path)
   weights = fingerprint({name: variable.get_value() for name, (_, variable) in named_variables(network).items()})
   generator = Generator(
