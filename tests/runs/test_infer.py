@@ -21,6 +21,7 @@ from flan_jax.peft.io import adapter_variables
 from flan_jax.runs import predictions_file
 from flan_jax.runs.row_progress import RowProgress
 from scripts import infer
+from tasks.quickstart import builder
 from tests.runs import answering
 
 NAME = 'a-predict.jsonl-00000-of-00001'
@@ -134,6 +135,17 @@ def test_standard_input_is_answered_like_a_file(ask, tmp_path, monkeypatch):
   (tmp_path / 'b.txt').write_text('\n'.join(texts))
   monkeypatch.setattr(sys, 'stdin', types.SimpleNamespace(buffer=io.BytesIO('\n'.join(texts).encode())))
   assert ask('-')[0] == ask(tmp_path / 'b.txt')[0]
+
+
+def test_rows_of_a_task_are_answered_with_their_targets_beside(trained, tmp_path):
+  builder.FlanQuickstart(config='synonym', data_dir=tmp_path / 'tfds').download_and_prepare()
+  assert infer.main([
+    *answering.FLAGS, f'--gin.CHECKPOINT_PATH={trained}', '--gin.MIXTURE_OR_TASK_NAME=quickstart_synonym.template_0',
+    f'--gin.INFER_OUTPUT_DIR={tmp_path}', '--gin.MAX_DECODE_LEN=2', '--gin.EVALUATOR_NUM_EXAMPLES=20',
+    f'--tfds_data_dir={tmp_path / "tfds"}', '--gin.BATCH_SIZE=8', '--gin.WINDOW_BATCHES=1']) == 0  # fmt: skip
+  found = answering.read(tmp_path / 'quickstart_synonym.template_0-predict.jsonl-00000-of-00001')
+  assert len({row['row_id'] for row in found}) == 20
+  assert all({'inputs', 'targets', 'prediction', 'score'} < row.keys() for row in found)
 
 
 def test_every_line_is_answered_by_its_adapter(ask, trained, tmp_path):
