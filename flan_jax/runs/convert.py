@@ -192,8 +192,10 @@ def _add_tokenizer(folder: pathlib.Path, source: str, named: str | None) -> str:
 
 def _same_bits(one: np.ndarray, other: np.ndarray) -> bool:
   """Whether two arrays are the same to the last bit; NaNs have equal bits and are not equal."""
-  as_bytes = (np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in (one, other))
-  return (one.shape, one.dtype) == (other.shape, other.dtype) and np.array_equal(*as_bytes)
+  if (one.shape, one.dtype) != (other.shape, other.dtype):
+    return False
+  bits, others = (np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in (one, other))
+  return np.array_equal(bits, others)
 
 
 @contextlib.contextmanager

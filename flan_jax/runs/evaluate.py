@@ -38,7 +38,7 @@ def evaluate(
   """Scores a checkpoint by rank classification where rows have options, by generation elsewhere.
 
   Args:
-    checkpoint_path: a run folder of ours or one of its checkpoints.
+    checkpoint_path: see `initial.open_weights`.
     adapter_path: an adapter to put on that model.
     eval_output_dir: gets results.json, predictions/, clusters.png and report.html.
     mixture_or_task_name: a task, a dataset, a mixture, or several; a dataset means all its answerable templates.

@@ -42,6 +42,8 @@ def infer(
   max_decode_len: int = 64,
   num_beams: int = 4,
   alpha: float = 0.6,
+  beam_rules: str = 't5x',
+  early_stopping: bool | str = False,
   temperature: float = 1.0,
   top_k: int = 0,
   top_p: float = 1.0,
@@ -57,7 +59,7 @@ def infer(
   where all is done; inputs, settings or weights that differ from those of the output begin it anew.
 
   Args:
-    checkpoint_path: a run folder of ours or one of its checkpoints.
+    checkpoint_path: see `initial.open_weights`.
     adapter_path: an adapter to put on that model.
     adapters: folders of several adapters by name, of which each line of `input_file` chooses one.
     infer_output_dir: where predictions go.
@@ -74,6 +76,8 @@ def infer(
     max_decode_len: tokens to write at most.
     num_beams: of beam search.
     alpha: of beam search's length penalty, which chooses among beams and is not part of the score that is written.
+    beam_rules: of beam search, 't5x' or 'huggingface', which writes the tokens of `transformers.generate`.
+    early_stopping: of Hugging Face's beam search: False, True or 'never'.
     temperature: of sampling.
     top_k: sample among this many best tokens; 0 for all.
     top_p: sample among the tokens that hold this much probability.
@@ -103,14 +107,15 @@ def infer(
   else:
     names = parts.evaluation_tasks(str(mixture_or_task_name))
     parts.check_split(names, split)
-    initial.find_checkpoint(checkpoint_path)  # a mistake is told before the rows of many templates are read
+    initial.open_weights(checkpoint_path)  # a mistake is told before the rows of many templates are read
     tasks = parts.read_tasks(names, split, examples, task_feature_lengths, random_seed)
     asked = [*map(TaskPrompts, names, tasks)]
   network = initial.restore_model(checkpoint_path, make_model, adapter_path)
   weights = fingerprint({name: variable.get_value() for name, (_, variable) in named_variables(network).items()})
   generator = Generator(
     network, method=method, max_decode_len=max_decode_len, eos_id=vocabulary.eos_id, batch_size=batch_size,
-    num_beams=num_beams, alpha=alpha, temperature=temperature, top_k=top_k, top_p=top_p, seed=random_seed,
+    num_beams=num_beams, alpha=alpha, beam_rules=beam_rules, early_stopping=early_stopping, temperature=temperature,
+    top_k=top_k, top_p=top_p, seed=random_seed,
   )  # fmt: skip
   mixed = MixedGenerator(generator, network, adapters) if adapters else None
   if dry_run:
