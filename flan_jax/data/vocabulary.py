@@ -33,6 +33,8 @@ def active_vocabulary() -> seqio.Vocabulary:
 
 def identity_of(vocabulary: seqio.Vocabulary) -> str:
   """A word for how a vocabulary turns text into ids, wherever its file lies."""
+  if isinstance(vocabulary, HuggingFaceVocabulary):
+    return vocabulary.digest[:16]
   words = getattr(vocabulary, 'sp_model', None) or '\n'.join(getattr(vocabulary, 'words', ())).encode()
   found = hashlib.sha256(f'{type(vocabulary).__name__} {vocabulary.vocab_size} {vocabulary.extra_ids}\n'.encode())
   found.update(words)
