@@ -1,6 +1,7 @@
 """The shape of a T5, under T5X's names, with plain values that a gin file can set."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 
 import jax
@@ -48,6 +49,9 @@ class T5Config:
     embedding_stddev: standard deviation of the embeddings at the start. T5's is 1; with less, what the layers add to
       the residual stream weighs more from the first step on, which spares a tiny model trained from scratch much of
       its plateau.
+    projection_biases: regex over whole projection paths, such as 'encoder/layers/0/mlp/wo'; those have a bias, which
+      starts at zero. '' gives T5, which has none. A model that biases were merged into (`peft.BitFit`) has these
+      parameters, and its checkpoint is restored under the regex that they were trained with.
   """
 
   vocab_size: int
@@ -68,6 +72,7 @@ class T5Config:
   param_dtype: str = 'float32'
   attention_init: str = 't5'
   embedding_stddev: float = 1.0
+  projection_biases: str = ''
 
   def __post_init__(self) -> None:
     object.__setattr__(self, 'mlp_activations', tuple(self.mlp_activations))
@@ -104,6 +109,10 @@ def _name_problems(config: T5Config) -> list[str]:
   ]
   if not config.mlp_activations:
     problems.append("mlp_activations is empty; T5 1.1 has ('gelu', 'linear'), T5 1.0 has ('relu',).")
+  try:
+    re.compile(config.projection_biases)
+  except re.error as error:
+    problems.append(f'projection_biases {config.projection_biases!r} is a malformed regex: {error}.')
   return problems
 
 

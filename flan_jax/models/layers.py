@@ -25,16 +25,18 @@ def dropout(x: Float[Array, '... length d'], rate: float, rngs: nnx.Rngs | None)
 
 
 class Dense(nnx.Module):
-  """A projection without bias, and the slot that adapters of weights fill.
+  """A projection, without bias as in T5 unless it gets one, and the slot that adapters of weights fill.
 
   Attributes:
     kernel: Float[d_in, d_out], or codes that `storage` decodes.
+    bias: Float[d_out], or None.
     adapters: `slots.ProjectionAdapter` modules by name.
     storage: one `slots.KernelStorage` where the kernel is quantised.
   """
 
   def __init__(self, kernel: Float[Array, 'd_in d_out'], *, axes: tuple[str, str], dtype: str):
     self.kernel = nnx.Param(kernel, axes=axes)
+    self.bias: nnx.Param | None = nnx.data(None)
     self.adapters: nnx.Dict = nnx.Dict()
     self.storage: nnx.Dict = nnx.Dict()
     self.dtype = dtype
@@ -64,8 +66,19 @@ class Dense(nnx.Module):
       del self.storage[name]
     self.kernel.set_value(kernel)
 
+  def add_bias(self, bias: Float[Array, ' d_out']) -> None:
+    """Adds a vector to the bias; a projection that had none has this one from now on."""
+    bias = bias.astype(self.weight().dtype)
+    if self.bias is None:
+      self.bias = nnx.Param(bias, axes=self.axes[1:])
+    else:
+      self.bias.set_value(self.bias[...] + bias)
+
   def __call__(self, x: Float[Array, '... d_in'], *, rngs: nnx.Rngs | None = None) -> Float[Array, '... d_out']:
-    """Returns x @ kernel in the layer's dtype, as the adapters change it."""
+    """Returns x @ kernel in the layer's dtype, as the adapters change it, plus the bias if there is one.
+
+    The bias comes last, so that an adapter that scales the output is merged into the kernel alone.
+    """
     kernel = self.weight()
     x = x.astype(self.dtype)
     for adapter in self.adapters.values():
@@ -73,6 +86,8 @@ class Dense(nnx.Module):
     y = x @ kernel.astype(self.dtype)
     for adapter in self.adapters.values():
       y = adapter.after(x, y, kernel, rngs=rngs)
+    if self.bias is not None:
+      y += jnp.expand_dims(self.bias[...].astype(y.dtype), tuple(range(y.ndim - 1)))
     return y
 
 

@@ -46,7 +46,7 @@ class ProjectionAdapter(nnx.Module):
 
     Args:
       x: the projection's input, after every adapter's `before`.
-      y: the projection's output so far: x @ kernel, then the adapters before this one.
+      y: the projection's output so far: x @ kernel, then the adapters before this one; a bias comes after them.
       kernel: the frozen weight (not cast to the activations' dtype).
       rngs: a source of dropout keys (`rngs.dropout()`), or None.
     """

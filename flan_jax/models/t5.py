@@ -1,16 +1,19 @@
 """T5 as one module: encode, decode with teacher forcing, decode step by step, and the call that training makes."""
 
+import re
 from collections.abc import Mapping
 
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from flan_jax.errors import UserError
 from flan_jax.models import initializers, masks
 from flan_jax.models.config import T5Config
 from flan_jax.models.decoder import Cache, Decoder, Memory
 from flan_jax.models.encoder import Encoded, Encoder
-from flan_jax.models.layers import Embed
+from flan_jax.models.layers import Dense, Embed
+from flan_jax.models.slots import named_modules
 
 
 def shift_right(targets: Int[Array, '*batch length']) -> Int[Array, '*batch length']:
@@ -36,6 +39,8 @@ class T5(nnx.Module):
     self.token_embedder = Embed(initializers.token_embedding(config, rngs), dtype=config.dtype)
     self.encoder = Encoder(config, rngs=rngs)
     self.decoder = Decoder(config, rngs=rngs)
+    if config.projection_biases:
+      self._add_biases(config.projection_biases)
 
   def encode(
     self,
@@ -110,6 +115,13 @@ class T5(nnx.Module):
     if self.config.logits_via_embedding:
       return self.token_embedder.attend(outputs)
     return self.decoder.logits_dense(outputs, rngs=rngs).astype(jnp.float32)
+
+  def _add_biases(self, pattern: str) -> None:
+    chosen = [dense for path, dense in named_modules(self, Dense) if re.fullmatch(pattern, path)]
+    if not chosen:
+      raise UserError(f'T5Config: projection_biases {pattern!r} matches no projection, such as encoder/layers/0/mlp/wo')
+    for dense in chosen:
+      dense.add_bias(jnp.zeros(dense.shape[1]))
 
   def start_decoding(self, encoded: Encoded, rows: int, length: int) -> tuple[Memory, Cache]:
     """Prepares a cached decode of up to `length` tokens in `rows` rows, a multiple of the encoder's."""

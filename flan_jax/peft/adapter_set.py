@@ -178,9 +178,12 @@ class AdapterSet:
 
   def _restore(self) -> None:
     detach(self.model)
-    for dense in projections(self.model).values():
+    base_projections = projections(self._base)
+    for path, dense in projections(self.model).items():
       for kind in list(dense.storage):
         del dense.storage[kind]
+      if base_projections[path].bias is None:
+        dense.bias = None
     base: dict[str, Array] = {name: v.get_value() for name, (_, v) in named_variables(self._base).items()}
     for name, (_, variable) in named_variables(self.model).items():
       variable.set_value(base[name])

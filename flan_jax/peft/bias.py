@@ -11,7 +11,7 @@ from flan_jax.models.layers import Dense
 from flan_jax.models.slots import ProjectionAdapter
 from flan_jax.peft.arrays import last_axis
 from flan_jax.peft.base import AdapterParam, Method
-from flan_jax.peft.targets import fill, match_projections
+from flan_jax.peft.targets import fill, filled, match_projections
 
 SLOT = 'bias'
 
@@ -35,7 +35,7 @@ class Bias(ProjectionAdapter):
 
 @dataclasses.dataclass(frozen=True)
 class BitFit(Method):
-  """A trainable bias behind chosen projections. A T5 has no place for them, so that they cannot be merged.
+  """A trainable bias behind chosen projections. T5's have none: merged, they are further parameters of the base.
 
   Attributes:
     targets: regex over whole projection paths; the default leaves out the output head, and the keys, where a bias
@@ -50,3 +50,12 @@ class BitFit(Method):
     del rngs
     for path, dense in match_projections(model, self.targets).items():
       fill(dense.adapters, SLOT, Bias(dense), path)
+
+  def merge(self, model: nnx.Module) -> None:
+    """Makes every bias a parameter of its projection and removes the adapter.
+
+    `T5Config.projection_biases`, set to `targets`, builds a model with these parameters.
+    """
+    for dense, name, adapter in filled(model, Bias):
+      dense.add_bias(adapter.bias[...])
+      del dense.adapters[name]

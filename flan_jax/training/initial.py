@@ -5,7 +5,7 @@ reach the devices one array at a time, in their sharding.
 """
 
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import jax
@@ -138,9 +138,16 @@ def check_params(weights: Weights, wanted: Mapping[str, Any], rules: Rules | Non
     UserError: with all that does not fit.
   """
   sorted_ = sort_by_rule(weights.where, wanted, weights.shapes, rules or {})
-  adapted = any('/adapters/' in name for name in weights.shapes)
-  hint = 'merge its adapter first by scripts.convert_checkpoint, or use the same method' if adapted else ''
+  hint = _hint({name for name in weights.shapes if name not in wanted})
   check_arrays(weights.where, sorted_.as_is(wanted), sorted_.as_is(weights.shapes), hint)
+
+
+def _hint(extra: Collection[str]) -> str:
+  if any('/adapters/' in name for name in extra):
+    return 'merge its adapter first by scripts.convert_checkpoint, or use the same method'
+  if any(name.endswith('/bias') for name in extra):
+    return 'set models.T5Config.projection_biases to the targets that the biases were trained with'
+  return ''
 
 
 def load_params(weights: Weights, wanted: Wanted, rules: Rules | None = None,

@@ -21,6 +21,7 @@ from tests.models.conftest import tiny_config
     ('relative_attention_max_distance', 16),
     ('dtype', 'float8'),
     ('attention_init', 'mimic'),
+    ('projection_biases', '('),
   ],
 )
 def test_a_wrong_field_is_named(field, value):

@@ -38,12 +38,14 @@ METHODS = {
   'prefix_mlp': peft.PrefixTuning(length=3, reparameterized=True, hidden=6),
   'int8_lora': peft.Quantized(peft.LoRA(rank=2)),
   'nf4_lora': peft.Quantized(peft.LoRA(rank=2), 'nf4'),
+  'ia3_and_biases': peft.Compose((peft.IA3(), peft.BitFit(targets='.*/(query|out|wi.*)'))),
   'lora_and_prompt': peft.Compose((peft.LoRA(rank=2), peft.PromptTuning(length=2, init='vocabulary'))),
 }
 IDENTITY = ('full', 'lora', 'lora_everywhere', 'pissa', 'ia3', 'bitfit', 'norms', 'layers', 'houlsby', 'pfeiffer',
-            'parallel')
+            'parallel', 'ia3_and_biases')
 QUICK = ('lora', 'ia3', 'norms', 'houlsby', 'prompt', 'prefix', 'int8_lora')  # one of a kind
-MERGEABLE = ('full', 'lora', 'lora_everywhere', 'pissa', 'dora', 'ia3', 'norms', 'layers', 'int8_lora', 'nf4_lora')
+MERGEABLE = ('full', 'lora', 'lora_everywhere', 'pissa', 'dora', 'ia3', 'bitfit', 'norms', 'layers', 'int8_lora',
+             'nf4_lora', 'ia3_and_biases')
 
 
 def make(kind):

@@ -12,8 +12,8 @@ from flan_jax.peft.partition import make_blueprint, named_variables
 from tests.peft.methods import MERGEABLE, METHODS, attached, base, batch, stirred
 from tests.training import toy
 
-KINDS = ('lora', 'pissa', 'dora', 'ia3', 'norms', 'layers', 'prompt', 'prefix_mlp', 'int8_lora', 'nf4_lora',
-         'lora_and_prompt', 'full')
+KINDS = ('lora', 'pissa', 'dora', 'ia3', 'bitfit', 'norms', 'layers', 'prompt', 'prefix_mlp', 'int8_lora', 'nf4_lora',
+         'ia3_and_biases', 'lora_and_prompt', 'full')
 
 
 def values(model):
@@ -60,8 +60,8 @@ def test_switched_on_it_is_the_adapter_and_switched_off_the_base_to_the_bit(name
 
 
 def test_a_walk_through_all_of_them_ends_where_it_began():
-  adapters = filled('norms', 'nf4_lora', 'lora', 'layers', 'prompt')
-  assert adapters.names == ('norms', 'nf4_lora', 'lora', 'layers', 'prompt')
+  adapters = filled('norms', 'nf4_lora', 'bitfit', 'lora', 'layers', 'prompt')
+  assert adapters.names == ('norms', 'nf4_lora', 'bitfit', 'lora', 'layers', 'prompt')
   for name in (*adapters.names, 'nf4_lora', 'norms'):
     adapters.switch(name)
     assert toy.same_params(values(adapters.model), values(stirred(name)))
