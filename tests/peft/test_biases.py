@@ -93,7 +93,7 @@ def test_a_checkpoint_of_a_merged_model_is_restored_under_projection_biases_only
   save(model, tmp_path)
   restored = initial.restore_model(tmp_path, make_biased)
   np.testing.assert_array_equal(restored(batch()), model(batch()))
-  with pytest.raises(UserError, match=r'(?s)set models.T5Config.projection_biases.*attention/out/bias is not of this model'):
+  with pytest.raises(UserError, match=r'(?s)set models.T5Config.projection_biases.*out/bias is not of this model'):
     initial.restore_model(tmp_path, lambda rngs: T5(CONFIGS['t5_1_1'], rngs=rngs))
 
 
