@@ -15,15 +15,19 @@ USAGE_ERROR = 2
 GIN_TRACE = '\n  In call to configurable'  # how gin begins what it adds to the message of an error
 
 
-def main(description: str | None, configurable: str, argv: Sequence[str] | None) -> int:
+def main(description: str | None, configurable: str, argv: Sequence[str] | None, *, takes_adapter: bool = False) -> int:
   """Does what every gin-configured script does: flags, gin, the run; returns the exit code.
 
   Args:
     description: the script's docstring.
     configurable: the run, e.g. 'runs.finetune', whose file is runs/finetune.gin.
     argv: flags; the process's own where None.
+    takes_adapter: adds the flag --force.
   """
-  args = parse_args(parser(description, f'{configurable.replace(".", "/")}.gin'), argv)
+  flags = parser(description, f'{configurable.replace(".", "/")}.gin')
+  if takes_adapter:
+    add_force(flags)
+  args = parse_args(flags, argv)
 
   def body() -> None:
     load_gin(args)
@@ -53,6 +57,12 @@ def parser(description: str | None, default_file: str | None = None) -> argparse
   data.add_argument('--seqio_additional_cache_dirs', default='', metavar='DIRS', help='SeqIO caches, by commas')
   result.add_argument('--dry_run', action='store_true', help='build everything, run one step on shapes, print the plan')
   return result
+
+
+def add_force(result: argparse.ArgumentParser) -> None:
+  """Adds --force, which is --gin.FORCE_ADAPTER=True under the name that people look for."""
+  result.add_argument('--force', action='append_const', dest='gin_bindings', const='FORCE_ADAPTER=True',
+                      help='put an adapter on a base other than the one it was trained on')
 
 
 def split_gin_flags(argv: Sequence[str]) -> tuple[list[str], list[str]]:

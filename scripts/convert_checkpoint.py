@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from flan_jax import cli
 
-OF_ADAPTERS, OF_MODELS = ('base_model_name',), ('format', 'dtype', 'adapter', 'model_type', 'vocabulary')
+OF_ADAPTERS, OF_MODELS = ('base_model_name',), ('format', 'dtype', 'adapter', 'model_type', 'vocabulary', 'force')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,7 +56,7 @@ def _convert_model(args: argparse.Namespace) -> None:
 
   done = convert.convert(
     args.source, args.target, format=args.format, dtype=args.dtype, adapter=args.adapter, model_type=args.model_type,
-    vocabulary=args.vocabulary,
+    vocabulary=args.vocabulary, force_adapter=bool(args.force),
   )  # fmt: skip
   for note in done.notes:
     print(f'note: {note}')
@@ -75,6 +75,8 @@ def parser() -> argparse.ArgumentParser:
   model.add_argument('--format', metavar='NAME', help='huggingface, t5x or flan_jax (default: huggingface)')
   model.add_argument('--dtype', metavar='NAME', help='float32, bfloat16 or float16 (default: as stored)')
   model.add_argument('--adapter', metavar='DIR', help='an adapter of ours to merge into the model')
+  model.add_argument('--force', action='store_const', const=True, help='merge an adapter into a base other than the '
+                     'one it was trained on')  # fmt: skip
   model.add_argument('--model_type', metavar='NAME', help='t5, mt5 or umt5: what a folder of transformers calls itself '
                      '(default: by the shape)')  # fmt: skip
   model.add_argument('--vocabulary', metavar='PATH', help='the tokenizer for a folder of transformers: a model folder, '

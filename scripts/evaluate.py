@@ -12,7 +12,7 @@ from flan_jax import cli
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the script and returns its exit code."""
-  return cli.main(__doc__, 'runs.evaluate', argv)
+  return cli.main(__doc__, 'runs.evaluate', argv, takes_adapter=True)
 
 
 if __name__ == '__main__':

@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   """Runs the script and returns its exit code."""
   parser = cli.parser(__doc__, 'runs/infer.gin')
   parser.add_argument('--interactive', action='store_true', help='answer what is typed, line by line; /help says more')
+  cli.add_force(parser)
   args = cli.parse_args(parser, argv)
 
   def body() -> None:

@@ -176,7 +176,7 @@ def read_fitting(
                  f' ({config["base_model"]})' if config.get('base_model') else '')
   elif not force and (here := base_fingerprint(trial, method)) != there:
     raise UserError(f'the adapter in {directory} was trained on base weights {there}, these are {here}; '
-                    'load the right base, or force it')
+                    'load the right base, or force it (--force, FORCE_ADAPTER)')
   check_arrays(trial, method, arrays, f'the adapter in {directory}')
   return method, arrays
 

@@ -63,6 +63,7 @@ def convert(
   format: str | None = None,
   dtype: str | None = None,
   adapter: str | None = None,
+  force_adapter: bool = False,
   model_type: str | None = None,
   vocabulary: str | None = None,
   show_progress: bool = True,
@@ -75,6 +76,7 @@ def convert(
     format: of `FORMATS`; Hugging Face's where None, unless that is what is read.
     dtype: of the arrays; as stored where None.
     adapter: a folder with an adapter, to be merged into the model.
+    force_adapter: merge it into a base that it was not trained on, too.
     model_type: what a Hugging Face folder calls itself, see `to_hf_config`.
     vocabulary: the tokenizer for a folder of transformers: a model folder or a SentencePiece file; what the source has
       where None.
@@ -94,7 +96,7 @@ def convert(
   weights = initial.open_weights(source)
   format = _format(format, weights)
   weights.check()
-  weights, notes = _whole(weights, adapter)
+  weights, notes = _whole(weights, adapter, force_adapter)
   _check_config(weights)
   with _folder(place) as partial, _bar(show_progress) as bar:
     watched = _Watched(weights, bar, f'writing {format}')
@@ -135,7 +137,7 @@ def _check_config(weights: Weights) -> None:
   check_arrays(weights.where, {'/'.join(map(str, path)): value.get_value() for path, value in flat}, weights.shapes)
 
 
-def _whole(weights: Weights, adapter: str | None) -> tuple[Weights, tuple[str, ...]]:
+def _whole(weights: Weights, adapter: str | None, force: bool) -> tuple[Weights, tuple[str, ...]]:
   """The weights with all adapters merged; this holds the model in memory where there are any."""
   trained = isinstance(weights, initial.RunWeights) and weights.method.name != 'full'
   if not trained and adapter is None:
@@ -146,7 +148,7 @@ def _whole(weights: Weights, adapter: str | None) -> tuple[Weights, tuple[str, .
     merge_adapter(model, weights.method)
     notes.append(f'the adapter of the run ({weights.method.name}) is merged')
   if adapter is not None:
-    merge_adapter(model, load_adapter(model, adapter))
+    merge_adapter(model, load_adapter(model, adapter, force=force))
     notes.append(f'the adapter in {adapter} is merged')
   return Held(weights.where, config, base_parameters(model), weights.kind, tuple(weights.notes)), tuple(notes)
 

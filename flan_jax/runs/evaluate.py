@@ -18,6 +18,7 @@ def evaluate(
   *,
   checkpoint_path: str,
   adapter_path: str | None = None,
+  force_adapter: bool = False,
   eval_output_dir: str,
   mixture_or_task_name: str | Sequence[str],
   model: T5Config,
@@ -40,6 +41,7 @@ def evaluate(
   Args:
     checkpoint_path: see `initial.open_weights`.
     adapter_path: an adapter to put on that model.
+    force_adapter: put it on a base that it was not trained on, too.
     eval_output_dir: gets results.json, predictions/, clusters.png and report.html.
     mixture_or_task_name: a task, a dataset, a mixture, or several; a dataset means all its answerable templates.
     model: the network.
@@ -69,7 +71,7 @@ def evaluate(
     for line in left_out:
       print(line)
   parts.check_split(tasks, split)
-  network = initial.restore_model(checkpoint_path, make_model, adapter_path)
+  network = initial.restore_model(checkpoint_path, make_model, adapter_path, force_adapter=force_adapter)
   asked = Questions(split=split, examples=examples, lengths=task_feature_lengths, batch_size=batch_size, method=method,
                     normalization=normalization, max_decode_len=max_decode_len, seed=random_seed)
   if dry_run:

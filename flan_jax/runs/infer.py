@@ -29,6 +29,7 @@ def infer(
   checkpoint_path: str,
   adapter_path: str | None = None,
   adapters: Mapping[str, str] | None = None,
+  force_adapter: bool = False,
   infer_output_dir: str | None = None,
   model: T5Config,
   vocabulary: seqio.Vocabulary,
@@ -62,6 +63,7 @@ def infer(
     checkpoint_path: see `initial.open_weights`.
     adapter_path: an adapter to put on that model.
     adapters: folders of several adapters by name, of which each line of `input_file` chooses one.
+    force_adapter: put them on a base that they were not trained on, too.
     infer_output_dir: where predictions go.
     model: the network.
     vocabulary: of the model.
@@ -110,14 +112,14 @@ def infer(
     initial.open_weights(checkpoint_path)  # a mistake is told before the rows of many templates are read
     tasks = parts.read_tasks(names, split, examples, task_feature_lengths, random_seed)
     asked = [*map(TaskPrompts, names, tasks)]
-  network = initial.restore_model(checkpoint_path, make_model, adapter_path)
+  network = initial.restore_model(checkpoint_path, make_model, adapter_path, force_adapter=force_adapter)
   weights = fingerprint({name: variable.get_value() for name, (_, variable) in named_variables(network).items()})
   generator = Generator(
     network, method=method, max_decode_len=max_decode_len, eos_id=vocabulary.eos_id, batch_size=batch_size,
     num_beams=num_beams, alpha=alpha, beam_rules=beam_rules, early_stopping=early_stopping, temperature=temperature,
     top_k=top_k, top_p=top_p, seed=random_seed,
   )  # fmt: skip
-  mixed = MixedGenerator(generator, network, adapters) if adapters else None
+  mixed = MixedGenerator(generator, network, adapters, force=force_adapter) if adapters else None
   if dry_run:
     return []
   limit = (task_feature_lengths or {}).get('inputs')

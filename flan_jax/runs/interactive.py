@@ -23,6 +23,7 @@ def interact(
   checkpoint_path: str,
   adapter_path: str | None = None,
   adapters: Mapping[str, str] | None = None,
+  force_adapter: bool = False,
   model: T5Config,
   vocabulary: seqio.Vocabulary,
   task_feature_lengths: Mapping[str, int] | None = None,
@@ -42,6 +43,7 @@ def interact(
     checkpoint_path: a run folder of ours or one of its checkpoints.
     adapter_path: an adapter to begin with, which has the name of its folder.
     adapters: folders of several adapters by name, to switch between; the model as it is comes first.
+    force_adapter: put them on a base that they were not trained on, too.
     model: the network.
     vocabulary: of the model.
     task_feature_lengths: prompts longer than `inputs` are cut, and it says so.
@@ -65,7 +67,8 @@ def interact(
   folders = adapters or ({pathlib.Path(adapter_path).name: adapter_path} if adapter_path else {})
   decoding = {'method': method, 'max_decode_len': max_decode_len, 'num_beams': num_beams, 'alpha': alpha,
               'temperature': temperature, 'top_k': top_k, 'top_p': top_p, 'seed': random_seed}
-  session = Session(network, vocabulary, decoding, folders, (task_feature_lengths or {}).get('inputs'))
+  session = Session(network, vocabulary, decoding, folders, (task_feature_lengths or {}).get('inputs'),
+                    force=force_adapter)
   if adapter_path:
     session.adapter(*folders)
   if not dry_run:
@@ -81,7 +84,7 @@ class Session:
 
   def __init__(
     self, model: T5, vocabulary: seqio.Vocabulary, decoding: Mapping[str, Any], adapters: Mapping[str, str],
-    limit: int | None = None,
+    limit: int | None = None, *, force: bool = False,
   ):  # fmt: skip
     """Loads the adapters.
 
@@ -91,6 +94,7 @@ class Session:
       decoding: settings of `Generator` to begin with.
       adapters: folders by name.
       limit: tokens of a prompt.
+      force: take adapters that were trained on another base, too.
 
     Raises:
       UserError: if an adapter is damaged or does not fit, or a setting is out of its range.
@@ -99,7 +103,7 @@ class Session:
     self._set = AdapterSet(model) if adapters else None
     for name, folder in adapters.items():
       assert self._set is not None
-      self._set.load(name, folder)
+      self._set.load(name, folder, force=force)
     self._decoding = dict(decoding)
     self._answerers: dict[Any, Answerer] = {}  # what is compiled for a setting and an adapter serves both again
     self._turn, self.ended = 0, False

@@ -21,13 +21,14 @@ class MixedGenerator:
     by_row: whether adapters share batches.
   """
 
-  def __init__(self, generator: Generator, model: T5, directories: Mapping[str, str]):
+  def __init__(self, generator: Generator, model: T5, directories: Mapping[str, str], *, force: bool = False):
     """Loads adapters.
 
     Args:
       generator: made for the model, with how to decode.
       model: the base; its slots are filled.
       directories: where each adapter was saved, by name.
+      force: take those that were trained on another base, too.
 
     Raises:
       UserError: if an adapter is damaged, does not fit, or was trained on another base.
@@ -35,7 +36,7 @@ class MixedGenerator:
     self._generator, self._model = generator, model
     self._set = AdapterSet(model)
     for name, directory in directories.items():
-      self._set.load(name, directory)
+      self._set.load(name, directory, force=force)
     try:
       self._rows = attach_rows(model, {name: self._set[name] for name in self._set.names})
       self.by_row = True

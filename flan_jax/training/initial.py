@@ -197,13 +197,15 @@ def _grown(value: np.ndarray, fresh: Array, wanted: jax.ShapeDtypeStruct) -> Arr
   return place(whole, wanted)
 
 
-def restore_model(path: str | pathlib.Path, make_model: MakeModel, adapter_path: str | None = None) -> Any:
+def restore_model(path: str | pathlib.Path, make_model: MakeModel, adapter_path: str | None = None, *,
+                  force_adapter: bool = False) -> Any:
   """Builds the model of a checkpoint, adapters attached, for evaluation and inference.
 
   Args:
     path: as for `open_weights`.
     make_model: builds the base model; the fine-tuning method is read from the checkpoint.
     adapter_path: what `save_adapter` wrote, to be attached to that model; None for the checkpoint as it is.
+    force_adapter: put it on a base that it was not trained on, too.
 
   Returns:
     The module with its trained parameters.
@@ -220,5 +222,5 @@ def restore_model(path: str | pathlib.Path, make_model: MakeModel, adapter_path:
             for name, shape in blueprint.shapes().items()}
   model = blueprint.merge(load_params(weights, wanted))
   if adapter_path is not None:
-    load_adapter(model, adapter_path)
+    load_adapter(model, adapter_path, force=force_adapter)
   return model

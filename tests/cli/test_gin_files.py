@@ -3,7 +3,7 @@
 import gin
 import pytest
 
-from flan_jax import gin_check, gin_files, gin_text
+from flan_jax import cli, gin_check, gin_files, gin_text
 from flan_jax.errors import UserError
 
 
@@ -174,3 +174,10 @@ def test_where_no_model_is_chosen_the_message_names_a_model_file(known):
 def test_macro_lines_carry_value_and_comment_as_written():
   text = "# header\nA = 1  # how many\nB = 'x#y'\nf.c = 2  # no macro\nD = %gin.REQUIRED  # needed\n"
   assert gin_text.macro_lines(text) == [('A', '1', 'how many'), ('B', "'x#y'", ''), ('D', '%gin.REQUIRED', 'needed')]
+
+
+def test_force_is_a_binding_of_the_runs_that_take_an_adapter():
+  flags = cli.parser('', 'runs/evaluate.gin')
+  cli.add_force(flags)
+  assert cli.parse_args(flags, ['--force', '--gin.SPLIT=test']).gin_bindings == ['FORCE_ADAPTER=True', 'SPLIT=test']
+  assert cli.parse_args(flags, []).gin_bindings == []

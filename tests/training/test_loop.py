@@ -154,8 +154,11 @@ def test_the_adapter_alone_is_left_beside_the_checkpoints_and_fits_the_base(refe
   np.testing.assert_array_equal(adapted(batch), tuned.model()(batch))
   assert np.abs(adapted(batch) - plain(batch)).max() > 1e-3
   assert 'adapter alone is in' in capsys.readouterr().err
+  other = other_base(tmp_path / 'other')
   with pytest.raises(UserError, match='trained on base weights'):
-    initial.restore_model(other_base(tmp_path / 'other'), toy.make_model, str(tmp_path / 'adapter'))
+    initial.restore_model(other, toy.make_model, str(tmp_path / 'adapter'))
+  forced = initial.restore_model(other, toy.make_model, str(tmp_path / 'adapter'), force_adapter=True)
+  assert np.abs(forced(batch) - initial.restore_model(other, toy.make_model)(batch)).max() > 1e-3
   with pytest.raises(UserError, match='there is no adapter in'):
     initial.restore_model(folder, toy.make_model, str(tmp_path / 'nowhere'))
 
