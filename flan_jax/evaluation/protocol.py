@@ -44,7 +44,7 @@ def evaluate_task(
     decode: tokens to text; needed with `generator`.
     metrics: metric names for generation; rank classification always measures accuracy.
     method: 'auto' ranks where every row has options; 'generate' writes even there.
-    normalization: of the options' log-likelihoods, 'none' or 'length'.
+    normalization: of the options' log-likelihoods, see `rank`.
     split: the name of the split the rows are from, for the record.
     seed: of the bootstrap, and for the record.
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from jaxtyping import Float
 
-from flan_jax.errors import UserError
+from flan_jax.errors import UserError, did_you_mean
 from flan_jax.evaluation.predictions import Prediction, from_row
 from flan_jax.models import bucketing
 
 if TYPE_CHECKING:
   from flan_jax.data.rows import EvalRow
 
-Normalization = Literal['none', 'length']
-_NORMALIZATIONS = ('none', 'length')
+Normalization = Literal['none', 'length', 'bytes', 'prior']
+_NORMALIZATIONS = ('none', 'length', 'bytes', 'prior')
 
 
 class OptionScorer(Protocol):
@@ -46,7 +46,9 @@ def rank(
   Args:
     rows: rows with options. Where the answer is none of them, the prediction's credit is None.
     scorer: gives log-likelihoods, the higher the likelier.
-    normalization: 'length' divides each option's log-likelihood by its number of tokens, EOS included.
+    normalization: what is made of each option's log-likelihood: 'none' leaves it; 'length' divides it by the option's
+      number of tokens, EOS included, 'bytes' by the bytes of its text; 'prior' subtracts its log-likelihood after an
+      empty prompt (Holtzman et al. 2021), which the encoder reads as EOS alone.
 
   Returns:
     One prediction per row, in their order.
@@ -56,17 +58,34 @@ def rank(
     FloatingPointError: where the model gives a score that is not a number.
   """
   if normalization not in _NORMALIZATIONS:
-    raise UserError(f'Unknown score normalization {normalization!r}: it is one of {", ".join(_NORMALIZATIONS)}.')
+    raise UserError(f'There is no score normalization {normalization!r}. '
+                    f'{did_you_mean(str(normalization), _NORMALIZATIONS)}')
   for row in rows:
     if not row.options:
       raise UserError(f'Task {row.task!r} has no options at row {row.row_id!r}: evaluate it by generation.')
+  priors = _priors(rows, scorer) if rows and normalization == 'prior' else {}
   predictions: list[Prediction | None] = [None] * len(rows)
   for places in _groups(rows):
     batch = [rows[place] for place in places]
     scores = scorer.options([row.inputs for row in batch], [row.option_tokens for row in batch])
     for place, row, row_scores in zip(places, batch, scores, strict=True):
-      predictions[place] = _judge(row, np.asarray(row_scores, np.float64), normalization)
+      wide = np.asarray(row_scores, np.float64)
+      if normalization == 'prior':
+        wide = wide - np.array([priors[_key(tokens)] for tokens in row.option_tokens])
+      predictions[place] = _judge(row, wide, normalization)
   return [prediction for prediction in predictions if prediction is not None]
+
+
+def _key(tokens: np.ndarray) -> tuple[int, ...]:
+  return tuple(int(token) for token in tokens)
+
+
+def _priors(rows: Sequence['EvalRow'], scorer: OptionScorer) -> dict[tuple[int, ...], float]:
+  """The log-likelihood of every option after an empty prompt, each scored once however many rows have it."""
+  options = list(dict.fromkeys(_key(tokens) for row in rows for tokens in row.option_tokens))
+  empty = rows[0].option_tokens[0][-1:]  # EOS, which ends every option and would end an empty prompt
+  scores = scorer.options([empty] * len(options), [[np.array(tokens, np.int32)] for tokens in options])
+  return {tokens: float(score[0]) for tokens, score in zip(options, scores, strict=True)}
 
 
 def _groups(rows: Sequence['EvalRow']) -> list[list[int]]:
@@ -83,6 +102,8 @@ def _judge(row: 'EvalRow', scores: Float[np.ndarray, 'options'], normalization: 
     raise FloatingPointError(f'the scores of {row.task} row {row.row_id} are not finite: {scores.tolist()}')
   if normalization == 'length':
     scores = scores / np.array([len(tokens) for tokens in row.option_tokens], np.float64)
+  elif normalization == 'bytes':
+    scores = scores / np.array([max(1, len(text.encode())) for text in row.options], np.float64)
   best = np.flatnonzero(scores == scores.max())
   # Two options may read the same, and a row may accept several (ReCoRD); each of them is then right.
   right = sum(row.options[index] in row.references for index in best)

@@ -51,7 +51,7 @@ def evaluate(
     split: which rows.
     examples: at most this many rows of each task.
     method: 'auto', 'rank' or 'generate'.
-    normalization: of the options' log-likelihoods, 'none' or 'length'.
+    normalization: of the options' log-likelihoods, see `rank`.
     batch_size: rows at once.
     max_decode_len: tokens that generation may write.
     skip_unavailable: leave out tasks without rows on disk, a line for each dataset, rather than fetch them or stop.

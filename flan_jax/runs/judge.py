@@ -23,7 +23,7 @@ class Questions:
     examples: rows of each task; None takes all.
     lengths: token limits of `inputs` and `targets`; None cuts nothing.
     batch_size: rows scored at once.
-    normalization: of the options' log-likelihoods, 'none' or 'length'.
+    normalization: of the options' log-likelihoods, see `rank`.
     max_decode_len: tokens that generation may write.
     method: 'auto' ranks where rows have options and generates elsewhere; 'generate' always generates.
     seed: of template draws, sampling and the bootstrap.

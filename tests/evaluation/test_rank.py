@@ -63,6 +63,23 @@ def test_length_normalization_divides_by_tokens_with_eos():
   assert normalized.scores == [-1.0, -0.75]
 
 
+def test_byte_normalization_divides_by_the_text():
+  one = row(options=('yes', 'né'), option_tokens=[[7, 1], [8, 1]], answer='né')
+  found = rank([one], RuleScorer(lambda source, option: -6.0), normalization='bytes')[0]
+  assert found.scores == [-2.0, -2.0]  # é has two bytes
+
+
+def test_the_prior_is_what_an_option_has_after_nothing(model):
+  rows = _random_rows(6)
+  found = rank(rows, Scorer(model, batch_size=4), normalization='prior')
+  for one, prediction in zip(rows, found, strict=True):
+    alone = [_alone(model, one.inputs, tokens) - _alone(model, np.array([1]), tokens) for tokens in one.option_tokens]
+    np.testing.assert_allclose(prediction.scores, alone, rtol=1e-5, atol=1e-5)
+  scorer = always([7, 1])
+  rank([row(f'r{index}') for index in range(20)], scorer, normalization='prior')
+  assert scorer.calls == [2, 20]  # each of the two options once
+
+
 def test_a_tie_is_worth_a_fair_draw():
   rows = [row('a', answer='yes'), row('b', answer='no'), row('c', answer='no', options=('yes', 'no', 'maybe'))]
   predictions = rank(rows, RuleScorer(lambda source, option: -1.0))
@@ -101,7 +118,7 @@ def test_a_score_that_is_not_a_number_stops_with_the_row():
 
 
 def test_mistakes_are_named():
-  with pytest.raises(UserError, match="Unknown score normalization 'chars'"):
+  with pytest.raises(UserError, match="no score normalization 'chars'"):
     rank([row()], always([7, 1]), normalization='chars')
   with pytest.raises(UserError, match="no options at row 'r0'"):
     rank([row(options=())], always([7, 1]))
