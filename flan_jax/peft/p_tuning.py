@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from flan_jax.errors import UserError
 from flan_jax.models.slots import InputPrompt
 from flan_jax.peft.base import AdapterParam, Method
-from flan_jax.peft.prompt_tuning import STACKS, check_prompt, room
+from flan_jax.peft.prompt_tuning import STACKS, check_prompt, frequent_words, room
 from flan_jax.peft.targets import fill
 
 SLOT = 'p_tuning'
@@ -35,6 +35,10 @@ class Linear(nnx.Module):
   def __call__(self, x: Float[Array, 'length in']) -> Float[Array, 'length out']:
     """x @ kernel + bias."""
     return x @ self.kernel[...] + self.bias[...][None, :]
+
+  def fit(self, x: Float[Array, 'length in'], wanted: Float[Array, 'length out']) -> None:
+    """Sets the smallest kernel that makes these outputs of these inputs, or comes nearest where they are too many."""
+    self.kernel.set_value(jnp.linalg.pinv(x) @ (wanted - self.bias[...][None, :]))
 
 
 class LSTM(nnx.Module):
@@ -79,12 +83,16 @@ class EncodedPrompt(InputPrompt):
   def __call__(self, *, rngs: nnx.Rngs | None = None) -> Float[Array, 'length embed']:
     """The embeddings that the network makes."""
     del rngs
+    return self.layers[-1](self.features())
+
+  def features(self) -> Float[Array, 'length hidden']:
+    """What the last layer reads."""
     x = self.embedding[...]
     if self.encoder == 'lstm':
       x = jnp.concatenate([self.forward(x), self.backward(x[::-1])[::-1]], axis=1)
     for layer in list(self.layers)[:-1]:
       x = jax.nn.relu(layer(x))
-    return self.layers[-1](x)
+    return x
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +104,8 @@ class PTuning(Method):
     where: 'encoder', 'decoder' or 'both'.
     hidden: width of the prompt encoder.
     encoder: 'mlp' (PEFT's default) or 'lstm' (the paper's: a bidirectional LSTM before the MLP).
+    init: 'normal': all layers at random; 'vocabulary': the last one is fitted, so that the prompt starts at embeddings
+      of frequent words.
   """
 
   name: ClassVar[str] = 'p_tuning'
@@ -103,6 +113,7 @@ class PTuning(Method):
   where: Literal['encoder', 'decoder', 'both'] = 'encoder'
   hidden: int = 128
   encoder: Literal['mlp', 'lstm'] = 'mlp'
+  init: Literal['normal', 'vocabulary'] = 'normal'
 
   def __post_init__(self) -> None:
     """Raises UserError for values that cannot be meant."""
@@ -111,6 +122,8 @@ class PTuning(Method):
       raise UserError(f'hidden of P-tuning must be at least 1, not {self.hidden}')
     if self.encoder not in ('mlp', 'lstm'):
       raise UserError(f"encoder of P-tuning must be 'mlp' or 'lstm', not {self.encoder!r}")
+    if self.init not in ('normal', 'vocabulary'):
+      raise UserError(f"init of P-tuning must be 'normal' or 'vocabulary', not {self.init!r}")
 
   @property
   def prompt_lengths(self) -> Mapping[str, int]:
@@ -120,7 +133,10 @@ class PTuning(Method):
   def attach(self, model: nnx.Module, rngs: nnx.Rngs) -> None:
     """Puts a prompt in the slot of each chosen stack."""
     network: Any = model
-    embed = network.token_embedder.embedding.shape[1]
+    embedding = network.token_embedder.embedding[...]
     for stack in STACKS[self.where]:
-      prompt = EncodedPrompt(self.length, self.hidden, embed, self.encoder, rngs)
+      prompt = EncodedPrompt(self.length, self.hidden, embedding.shape[1], self.encoder, rngs)
+      if self.init == 'vocabulary':
+        words = frequent_words(len(embedding), self.length, rngs)
+        prompt.layers[-1].fit(prompt.features(), embedding[words].astype(jnp.float32))
       fill(getattr(network, stack).prompts, SLOT, prompt, stack)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from flan_jax.errors import UserError, did_you_mean
 from flan_jax.models.slots import InputPrompt
@@ -47,6 +47,12 @@ def check_prompt(length: int, where: str, owner: str) -> None:
     raise UserError(f'the length of {owner} must be at least 1, not {length}')
   if where not in STACKS:
     raise UserError(f'where {where!r} of {owner} is not known. {did_you_mean(where, STACKS)}')
+
+
+def frequent_words(vocab_size: int, count: int, rngs: nnx.Rngs) -> Int[Array, ' count']:
+  """Samples ids of words among the frequent ones, each once if there are enough."""
+  ids = jnp.arange(SPECIAL, min(FREQUENT, vocab_size))
+  return jax.random.choice(rngs.params(), ids, (count,), replace=count > len(ids))
 
 
 def room(length: int, where: str) -> dict[str, int]:
@@ -116,8 +122,7 @@ class PromptTuning(Method):
       return jax.random.uniform(rngs.params(), (self.length, embed), jnp.float32, -0.5, 0.5)
     if self.init == 'file':
       return jnp.asarray(read_prompt(self.file, stack, (self.length, embed)))
-    frequent = embedding[SPECIAL:FREQUENT]
-    sampled = jax.random.choice(rngs.params(), frequent, (self.length,), replace=self.length > len(frequent))
+    sampled = embedding[frequent_words(len(embedding), self.length, rngs)]
     if self.init == 'vocabulary':
       return sampled
     if not self.tokens:

@@ -12,6 +12,7 @@ from flan_jax.errors import UserError
 from flan_jax.peft import io, quantized
 from flan_jax.peft.lora import principal
 from flan_jax.peft.partition import named_variables
+from flan_jax.peft.targets import projections
 from flan_jax.training import losses, optimizers, sharding
 from flan_jax.training.state import plan_state
 from flan_jax.training.step import make_train_step
@@ -129,6 +130,39 @@ def test_prompts_start_where_they_are_told(tmp_path):
   np.testing.assert_array_equal(both, saved + 1)
 
 
+@pytest.mark.parametrize('hidden', [6, 2])
+def test_the_network_of_p_tuning_starts_at_words_of_the_vocabulary(hidden):
+  model = attach(peft.PTuning(length=4, hidden=hidden, init='vocabulary'))
+  prompt, embedding = model.encoder.prompts['p_tuning'](), np.asarray(model.token_embedder.embedding[...])
+  distances = np.linalg.norm(np.asarray(prompt)[:, None] - embedding[None, 3:], axis=2).min(axis=1)
+  assert np.all(distances < 1e-4) == (hidden == 6)  # two features cannot tell four words apart
+  assert np.all(distances < np.linalg.norm(embedding, axis=1).max())
+
+
+def test_prefixes_start_at_the_keys_and_values_of_words():
+  model = attach(peft.PrefixTuning(length=3, init='vocabulary'))
+  encoder, decoder = model.encoder.layers[0], model.decoder.layers[0]
+  first = [np.asarray(part) for part in encoder.attention.key_value_prompts['prefix']()]
+  plain = base()
+  words = plain.token_embedder(jnp.arange(3, 32)[None])
+  layer = plain.encoder.layers[0]
+  for made, projection in zip(first, (layer.attention.key, layer.attention.value), strict=True):
+    known = np.asarray(projection(layer.pre_attention_layer_norm(words)))[0]
+    distances = np.abs(made.reshape(3, -1)[:, None] - known[None]).max(axis=2)
+    assert np.all(distances.min(axis=1) < 1e-5)
+    chosen = distances.argmin(axis=1) + 3
+  assert len(set(chosen)) == 3
+  # The decoder's attention to the encoder has seen what the encoder makes of the same words.
+  states = plain.encode(jnp.asarray(chosen)[None]).states
+  _, values = decoder.encoder_decoder_attention.key_value_prompts['prefix']()
+  expected = plain.decoder.layers[0].encoder_decoder_attention.value(states)
+  np.testing.assert_allclose(values.reshape(3, -1), expected[0], atol=1e-5)
+  assert not any(dense.adapters for dense in projections(model).values())  # whoever listened has left
+  made = attach(peft.PrefixTuning(length=3, init='vocabulary', reparameterized=True, hidden=6))
+  fitted = made.encoder.layers[0].attention.key_value_prompts['prefix']()
+  np.testing.assert_allclose(fitted, first, atol=1e-4)
+
+
 def test_prompts_that_cannot_be_meant_are_one_sentence(tmp_path):
   with pytest.raises(UserError, match="'encodr'.*'encoder'"):
     peft.PromptTuning(where='encodr')
@@ -182,6 +216,8 @@ def test_methods_go_together_or_say_why_not():
   (lambda: peft.Bottleneck(dropout=1.0), r'\[0, 1\)'),
   (lambda: peft.PrefixTuning(kinds=('self',)), "no kind of attention 'self'"),
   (lambda: peft.PrefixTuning(length=0), 'at least 1'),
+  (lambda: peft.PrefixTuning(init='words'), "init of prefix tuning must be 'normal' or 'vocabulary'"),
+  (lambda: peft.PTuning(init='words'), "init of P-tuning must be 'normal' or 'vocabulary'"),
   (lambda: peft.PTuning(encoder='gru'), "'mlp' or 'lstm'"),
   (lambda: peft.LoRA(init='svd'), 'kaiming, pissa'),
   (lambda: peft.LoRA(b_learning_rate_ratio=0.0), 'positive'),
