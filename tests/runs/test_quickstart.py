@@ -1,18 +1,18 @@
 """The quickstart itself, one seed with looser bounds than the README, and what methods learn on its model."""
 
 import json
+import re
 
 import pytest
 
+from flan_jax import gin_text
 from flan_jax.comparison import rows
 from flan_jax.evaluation import results
 from flan_jax.runs.zero_shot import LABELS
 from scripts import compare_peft, quickstart
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('quickstart')]  # minutes; both need the one trained model
-# Soft prompts and prefixes learn this task too (docs/peft.md), at rates that have to be found anew for another base.
-STEADY = ('full', 'layers', 'lora', 'nf4_lora', 'ia3', 'bitfit', 'norms', 'houlsby', 'parallel')
-MARGIN = 25.0  # points below full fine-tuning
+MARGIN = 20.0  # points below full fine-tuning, of the 50 between that and chance
 
 
 @pytest.fixture(scope='module')
@@ -38,19 +38,18 @@ def test_instructions_are_followed_on_clusters_that_were_never_trained(finished)
   assert {'report.html', 'heldout.png', 'predictions', 'tuned', 'contrast'} <= {p.name for p in folder.iterdir()}
 
 
-def test_methods_learn_a_task_that_the_base_does_not_know(finished, tmp_path):
-  entries = ', '.join(f'@entry/{name}/runs.Entry()' for name in STEADY)
-  flags = ['--gin_file=experiments/compare_peft.gin', f'--gin.MODEL_DIR={tmp_path}', '--gin.TIMING_ROUNDS=0',
+def test_every_method_learns_a_task_that_the_base_does_not_know(finished, tmp_path):
+  flags = ['--gin_file=experiments/compare_long.gin', f'--gin.MODEL_DIR={tmp_path}', '--gin.TIMING_ROUNDS=0',
            f'--gin.CHECKPOINT_PATH={finished / "seed_31" / "tuned" / "stage_2"}', '--gin.EVALUATOR_NUM_EXAMPLES=100',
-           f'--gin.ENTRIES=[{entries}]', "--gin.OLD_TASKS=('quickstart_topic',)",
-           f'--tfds_data_dir={finished / "tfds"}',
+           "--gin.OLD_TASKS=('quickstart_topic',)", f'--tfds_data_dir={finished / "tfds"}',
            '--gin_bindings=training.Partitioner.num_devices = 1',
            '--gin_bindings=runs.compare_peft.partitioner = @training.Partitioner()']  # fmt: skip
   assert compare_peft.main(flags) == 0
   found = {place.name.split('.')[0]: rows.read_row(place) for place in (tmp_path / 'rows').iterdir()}
-  assert len(found) == len(STEADY) and all(row.new.before.value < 65 for row in found.values())
+  declared = (gin_text.PACKAGED / 'runs' / 'compare_peft.gin').read_text()
+  assert sorted(found) == sorted(re.findall(r'^entry/(\w+)/runs\.Entry:', declared, re.MULTILINE))
   assert found['full'].new.after.value > 95
   for name, row in found.items():
-    assert row.new.after.value >= found['full'].new.after.value - MARGIN, name
-    if row.entry not in ('full', 'layers'):
-      assert row.trainable < 0.2 * row.base, name
+    assert row.new.before.value < 60 and row.new.after.value >= found['full'].new.after.value - MARGIN, name
+    if name not in ('full', 'prefix_mlp'):
+      assert row.trainable < 0.1 * row.base, name
