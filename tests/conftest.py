@@ -19,11 +19,14 @@ if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
 os.environ.setdefault('JAX_COMPILATION_CACHE_MAX_SIZE', str(2**30))
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.2')
 
+import hypothesis
 import jax
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 jax.config.update('jax_numpy_dtype_promotion', 'strict')
+hypothesis.settings.register_profile('untimed', deadline=None)  # a busy machine is not a failure
+hypothesis.settings.load_profile('untimed')
 
 REAL_DATA = 'FLAN_JAX_TEST_DATA'
 

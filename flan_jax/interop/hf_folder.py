@@ -70,8 +70,7 @@ class HuggingFaceWeights:
   def check(self) -> None:
     """Checks the files against their digests where we wrote them; see `Weights.check`."""
     digests = Digests(epath.Path(self._folder))
-    index = [INDEX] if (self._folder / INDEX).is_file() else []
-    for name in (CONFIG, *index, *dict.fromkeys(place.path.name for place in self._places.values())):
+    for name in sorted(digests.loose):
       digests.check(name)
 
   def read(self, path: str) -> np.ndarray:

@@ -89,7 +89,7 @@ def _no_adapter(folder: pathlib.Path) -> str:
     return f'{folder} is a run and not an adapter; its adapter is {folder / "adapter"}'
   whole = [path.name for pattern in OF_MODELS for path in sorted(folder.glob(pattern))]
   if whole:
-    return f'{folder} holds a model ({whole[0]}); whole models cannot be converted yet, only adapters'
+    return f'{folder} holds a model ({whole[0]}) and no adapter'
   return f'there is no adapter in {folder}: {CONFIG} is missing'
 
 

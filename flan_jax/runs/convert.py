@@ -172,7 +172,8 @@ def verify(meant: Weights, written: Weights, dtype: str | None, watched: Weights
   check_arrays(written.where, meant.shapes, written.shapes)
   for path in meant.shapes:
     wanted = (watched or meant).read(path)
-    wanted = wanted.astype(dtype and jnp.dtype(dtype), copy=False)  # before the other is read: three may not fit
+    if dtype is not None:
+      wanted = wanted.astype(jnp.dtype(dtype))  # before the other is read: three of them may not fit
     if not _same_bits(wanted, written.read(path)):
       raise UserError(f'{path} does not read back from {written.where} as it was written; please report this')
 

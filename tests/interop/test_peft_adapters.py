@@ -300,14 +300,17 @@ def test_folders_that_are_no_adapter_are_one_sentence(files, tmp_path, capsys):
   def error(source, target='never'):
     return refused(source, tmp_path, capsys, target)
 
-  assert 'there is no folder' in error(tmp_path / 'nothing')
+  assert 'no such folder' in error(tmp_path / 'nothing')
   folder = tmp_path / 'folder'
   folder.mkdir()
-  assert f'there is no adapter in {folder}' in error(folder)
+  assert f'there is no checkpoint in {folder}' in error(folder)
   (folder / 'config.json').write_text('{}')
-  assert 'holds a model (config.json); whole models cannot be converted yet, only adapters' in error(folder)
+  assert 'has no weights' in error(folder)  # without an adapter's config it is taken for a model
+  with pytest.raises(UserError, match=r'holds a model \(config.json\) and no adapter'):
+    peft_files.convert(folder, tmp_path / 'never')
   shutil.copytree(files / 'ia3', folder / 'adapter')
-  assert f'its adapter is {folder / "adapter"}' in error(folder)
+  with pytest.raises(UserError, match='is a run and not an adapter; its adapter is'):
+    peft_files.convert(folder, tmp_path / 'never')
   assert 'is where the adapter is read from' in error(folder / 'adapter', 'folder/adapter')
   assert 'holds other things than an adapter (adapter)' in error(files / 'ia3', 'folder')
   assert 'is a file' in error(files / 'ia3', 'folder/config.json')

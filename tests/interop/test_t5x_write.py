@@ -1,6 +1,7 @@
 """Checkpoints in T5X's own layout, written: byte for byte where T5X wrote the same, whole or not there at all."""
 
 import dataclasses
+import os
 import pathlib
 import signal
 import subprocess
@@ -148,7 +149,10 @@ weights = tiny_weights()
 t5x_write.write({str(tmp_path / 'checkpoint_1')!r}, Killed(weights.config, weights.params))
 '''
   root = pathlib.Path(__file__).parents[2]
-  assert subprocess.run([sys.executable, '-c', script], cwd=root, check=False).returncode == -signal.SIGKILL
+  # A killed process must not leave half an entry in the shared compilation cache.
+  environment = {**os.environ, 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9'}
+  done = subprocess.run([sys.executable, '-c', script], cwd=root, check=False, env=environment)
+  assert done.returncode == -signal.SIGKILL
   (left,) = tmp_path.iterdir()
   assert left.name.startswith('checkpoint_1.tmp-') and not (left / 'checkpoint').exists()
   assert t5x.detect(tmp_path) is None and t5x.detect(left) is None

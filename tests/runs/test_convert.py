@@ -203,7 +203,8 @@ def big(tmp_path_factory):
 def start(*flags):
   command = [sys.executable, '-m', 'scripts.convert_checkpoint', *map(str, flags)]
   return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          cwd=pathlib.Path(__file__).parents[2], env={**os.environ, 'XLA_FLAGS': ''})
+                          cwd=pathlib.Path(__file__).parents[2],
+                          env={**os.environ, 'XLA_FLAGS': '', 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9'})
 
 
 @pytest.mark.slow
