@@ -73,7 +73,7 @@ def convert(
   Args:
     source: see `initial.open_weights`; a run that trained an adapter is merged.
     target: a folder that does not exist yet, or is empty.
-    format: of `FORMATS`; Hugging Face's where None, unless that is what is read.
+    format: of `FORMATS`; Hugging Face's where None, unless that is what is read and nothing is merged into it.
     dtype: of the arrays; as stored where None.
     adapter: a folder with an adapter, to be merged into the model.
     force_adapter: merge it into a base that it was not trained on, too.
@@ -94,7 +94,7 @@ def convert(
   place = pathlib.Path(target)
   _check_target(place)
   weights = initial.open_weights(source)
-  format = _format(format, weights)
+  format = _format(format, weights, adapter)
   weights.check()
   weights, notes = _whole(weights, adapter, force_adapter)
   _check_config(weights)
@@ -116,8 +116,8 @@ def convert(
                    (*weights.notes, *notes))
 
 
-def _format(wanted: str | None, weights: Weights) -> str:
-  if wanted is None and weights.kind == 'Hugging Face':
+def _format(wanted: str | None, weights: Weights, adapter: str | None) -> str:
+  if wanted is None and weights.kind == 'Hugging Face' and adapter is None:
     raise UserError(f'{weights.where} is a model of transformers already: say by --format what to write, '
                     f'{", ".join(FORMATS)}')
   if wanted not in (None, *FORMATS):

@@ -108,7 +108,7 @@ def test_an_adapter_is_merged_into_a_model_of_another_program(tmp_path):
   base = trained(tmp_path / 'base')
   quietly(base, tmp_path / 'theirs')
   run = trained(tmp_path / 'run', method=LoRA(rank=2), initial_checkpoint_path=str(tmp_path / 'theirs'))
-  done = quietly(tmp_path / 'theirs', tmp_path / 'merged', format='huggingface', adapter=str(run / 'adapter'))
+  done = quietly(tmp_path / 'theirs', tmp_path / 'merged', adapter=str(run / 'adapter'))
   assert f'the adapter in {run / "adapter"} is merged' in done.notes
   quietly(run, tmp_path / 'of_run')
   merged, of_run = open_foreign(tmp_path / 'merged'), open_foreign(tmp_path / 'of_run')
