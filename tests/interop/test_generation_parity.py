@@ -75,6 +75,7 @@ def test_greedy_texts_are_those_of_transformers(kind):
   assert len(set(map(len, found))) > 3
 
 
+@pytest.mark.slow
 def test_beams_by_hugging_face_s_rules_are_those_of_transformers():
   by_rule = {}
   for alpha, early_stopping in RULES:

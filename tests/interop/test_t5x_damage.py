@@ -94,7 +94,7 @@ def test_the_msgpack_file_that_t5x_wrote(t5x_data, tmp_path):
   assert not equal(everything(folder, SLOTS), {n: v for n, v in right.items() if n.startswith(SLOTS)})
 
 
-@pytest.mark.parametrize('name', ['orbax', 'orbax_scanned'])
+@pytest.mark.parametrize('name', ['orbax', pytest.param('orbax_scanned', marks=pytest.mark.slow)])
 def test_orbax_databases_that_t5x_wrote(t5x_data, tmp_path, name):
   """The index has checksums, the arrays have none; what we do not read may be as it likes."""
   folder = copy(fixture_folder(t5x_data, name), tmp_path / 'checkpoint_1')
@@ -131,7 +131,7 @@ def outcome(folder, path, content, right):
   return 'one array' if changed else 'nothing lost'
 
 
-@pytest.mark.parametrize('scanned', [False, True])
+@pytest.mark.parametrize('scanned', [pytest.param(False, marks=pytest.mark.slow), True])
 def test_nothing_goes_unnoticed_in_what_we_wrote(tmp_path, scanned):
   folder = tmp_path / 'checkpoint_3'
   weights = tiny_weights(num_encoder_layers=1, num_decoder_layers=1, relative_bias_per_layer=scanned)

@@ -43,7 +43,7 @@ METHODS = {
 }
 IDENTITY = ('full', 'lora', 'lora_everywhere', 'pissa', 'ia3', 'bitfit', 'norms', 'layers', 'houlsby', 'pfeiffer',
             'parallel', 'ia3_and_biases')
-QUICK = ('lora', 'ia3', 'norms', 'houlsby', 'prompt', 'prefix', 'int8_lora')  # one of a kind
+QUICK = ('lora', 'norms', 'houlsby', 'prompt')  # one of each family; what compiles a step runs the others marked slow
 MERGEABLE = ('full', 'lora', 'lora_everywhere', 'pissa', 'dora', 'ia3', 'bitfit', 'norms', 'layers', 'int8_lora',
              'nf4_lora', 'ia3_and_biases')
 

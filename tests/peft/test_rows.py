@@ -19,7 +19,8 @@ from tests.peft.methods import CONFIGS, METHODS, attached, base
 from tests.peft.row_adapters import ADAPTERS, adapter, alone, close, together, tokens
 from tests.training import toy
 
-every_model = pytest.mark.parametrize('kind', CONFIGS)
+every_model = pytest.mark.parametrize(
+  'kind', [kind if kind == 't5_1_1' else pytest.param(kind, marks=pytest.mark.slow) for kind in CONFIGS])
 ROWS = (*ADAPTERS, None, 'lora')
 
 

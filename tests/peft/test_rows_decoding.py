@@ -34,7 +34,8 @@ def spelled(model, source, length):
   return found[0]
 
 
-@pytest.mark.parametrize('kind', CONFIGS)
+@pytest.mark.parametrize(
+  'kind', [kind if kind == 't5_1_1' else pytest.param(kind, marks=pytest.mark.slow) for kind in CONFIGS])
 def test_greedy_beams_and_options_of_every_row_are_those_of_its_adapter_alone(kind):
   model, chosen = together(NAMES[:1] + NAMES[2:], kind)
   chosen.assign(NAMES)

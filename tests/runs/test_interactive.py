@@ -128,6 +128,7 @@ def command(trained, adapters):
           f'--gin.ADAPTERS={adapters}', '--gin.MAX_DECODE_LEN=4', "--gin.TASK_FEATURE_LENGTHS={'inputs': 8}"]
 
 
+@pytest.mark.slow
 def test_a_session_over_a_pipe(command, session):
   lines = [TEXT, '', '/adapter nli', TEXT, '/beem', '/quit', 'never read']
   done = subprocess.run(command, input='\n'.join(lines), capture_output=True, text=True, check=False)
