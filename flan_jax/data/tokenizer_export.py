@@ -75,17 +75,19 @@ def kept_files(vocabulary: seqio.Vocabulary) -> Files:
   Raises:
     UserError: as `save_tokenizer`.
   """
-  files = _files(active_vocabulary() if isinstance(vocabulary, ActiveVocabulary) else vocabulary)
-  if SENTENCEPIECE[0] in files and not isinstance(vocabulary, HuggingFaceVocabulary):
-    del files[JSON]  # which would win over the SentencePiece model that the run was trained with
-  return files
+  chosen = active_vocabulary() if isinstance(vocabulary, ActiveVocabulary) else vocabulary
+  if type(chosen) is seqio.SentencePieceVocabulary:
+    # A tokenizer.json would win over the model that the run was trained with.
+    return _of_sentencepiece(chosen, SentencePieceFile(chosen.sentencepiece_model_file))
+  return _files(chosen)
 
 
 def _files(vocabulary: seqio.Vocabulary) -> Files:
   if isinstance(vocabulary, HuggingFaceVocabulary):
     return _of_folder(vocabulary)
   if type(vocabulary) is seqio.SentencePieceVocabulary:
-    return _of_sentencepiece(vocabulary)
+    model = SentencePieceFile(vocabulary.sentencepiece_model_file)
+    return _of_sentencepiece(vocabulary, model) | {JSON: _text(_of_pieces(model, vocabulary.extra_ids))}
   if type(vocabulary) is seqio.ByteVocabulary:
     return {CONFIG: _text(_config(BYT5) | {'extra_ids': vocabulary.extra_ids})}
   if isinstance(vocabulary, WordVocabulary):
@@ -104,17 +106,16 @@ def _of_folder(vocabulary: HuggingFaceVocabulary) -> Files:
   return files
 
 
-def _of_sentencepiece(vocabulary: seqio.SentencePieceVocabulary) -> Files:
+def _of_sentencepiece(vocabulary: seqio.SentencePieceVocabulary, file: SentencePieceFile) -> Files:
   settings = vocabulary.__getstate__()
   if settings['_normalizer_spec_overrides'] is not None or not settings['_reverse_extra_ids']:
     raise UserError("transformers' T5 has no normalizer_spec_overrides, and its sentinels count from the end: leave "
                     'seqio.SentencePieceVocabulary.normalizer_spec_overrides and .reverse_extra_ids as they are.')
-  file = SentencePieceFile(vocabulary.sentencepiece_model_file)
   roles = dict(zip(NAMED_TOKENS, (piece.piece for piece in file.model.pieces), strict=False))
   names = [f'<extra_id_{i}>' for i in range(vocabulary.extra_ids)]
   # None is said too, as mT5 does: its sentinels are pieces, and would be taken for special tokens otherwise.
   config = _config(T5) | roles | {'extra_ids': vocabulary.extra_ids, 'additional_special_tokens': names or None}
-  return {SENTENCEPIECE[0]: file.content, CONFIG: _text(config), JSON: _text(_of_pieces(file, vocabulary.extra_ids))}
+  return {SENTENCEPIECE[0]: file.content, CONFIG: _text(config)}
 
 
 def _of_pieces(file: SentencePieceFile, sentinels: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ encoder runs once per row, whatever the number of options.
 
 import collections
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
   from flan_jax.data.rows import EvalRow
 
 Normalization = Literal['none', 'length', 'bytes', 'prior']
-_NORMALIZATIONS = ('none', 'length', 'bytes', 'prior')
+_NORMALIZATIONS = get_args(Normalization)
 
 
 class OptionScorer(Protocol):
@@ -69,18 +69,18 @@ def rank(
     batch = [rows[place] for place in places]
     scores = scorer.options([row.inputs for row in batch], [row.option_tokens for row in batch])
     for place, row, row_scores in zip(places, batch, scores, strict=True):
-      wide = np.asarray(row_scores, np.float64)
-      if normalization == 'prior':
-        wide = wide - np.array([priors[_key(tokens)] for tokens in row.option_tokens])
-      predictions[place] = _judge(row, wide, normalization)
+      predictions[place] = _judge(row, np.asarray(row_scores, np.float64), normalization, priors)
   return [prediction for prediction in predictions if prediction is not None]
+
+
+Priors = dict[tuple[int, ...], float]  # by the option's tokens
 
 
 def _key(tokens: np.ndarray) -> tuple[int, ...]:
   return tuple(int(token) for token in tokens)
 
 
-def _priors(rows: Sequence['EvalRow'], scorer: OptionScorer) -> dict[tuple[int, ...], float]:
+def _priors(rows: Sequence['EvalRow'], scorer: OptionScorer) -> Priors:
   """The log-likelihood of every option after an empty prompt, each scored once however many rows have it."""
   options = list(dict.fromkeys(_key(tokens) for row in rows for tokens in row.option_tokens))
   empty = rows[0].option_tokens[0][-1:]  # EOS, which ends every option and would end an empty prompt
@@ -97,13 +97,17 @@ def _groups(rows: Sequence['EvalRow']) -> list[list[int]]:
   return [places for _, places in sorted(groups.items())]
 
 
-def _judge(row: 'EvalRow', scores: Float[np.ndarray, 'options'], normalization: Normalization) -> Prediction:
+def _judge(
+  row: 'EvalRow', scores: Float[np.ndarray, 'options'], normalization: Normalization, priors: Priors
+) -> Prediction:
   if not np.isfinite(scores).all():
     raise FloatingPointError(f'the scores of {row.task} row {row.row_id} are not finite: {scores.tolist()}')
   if normalization == 'length':
     scores = scores / np.array([len(tokens) for tokens in row.option_tokens], np.float64)
   elif normalization == 'bytes':
     scores = scores / np.array([max(1, len(text.encode())) for text in row.options], np.float64)
+  elif normalization == 'prior':
+    scores = scores - np.array([priors[_key(tokens)] for tokens in row.option_tokens])
   best = np.flatnonzero(scores == scores.max())
   # Two options may read the same, and a row may accept several (ReCoRD); each of them is then right.
   right = sum(row.options[index] in row.references for index in best)

@@ -15,7 +15,7 @@ from flan_jax.interop.digests import Digests, write_digests
 from flan_jax.interop.fit import check_names
 from flan_jax.interop.hf_config import CONFIG, from_hf_config, read_config, to_hf_config
 from flan_jax.interop.safetensors_file import Place, read_places, write_file
-from flan_jax.interop.weights import Weights
+from flan_jax.interop.weights import Weights, nbytes
 
 WEIGHTS = 'model.safetensors'
 INDEX = 'model.safetensors.index.json'
@@ -176,7 +176,7 @@ def write_huggingface(folder: pathlib.Path, weights: Weights, *, dtype: str | No
     write_file(folder / file, {name: shapes[name] for name in names}, read, {'format': 'pt'})
     index.update(dict.fromkeys(names, file))
   if len(shards) > 1:
-    total = sum(_nbytes(shape) for shape in shapes.values())
+    total = sum(nbytes(shape) for shape in shapes.values())
     _write_json(folder / INDEX, {'metadata': {'total_size': total}, 'weight_map': dict(sorted(index.items()))})
   _write_json(folder / CONFIG, config)
   _write_json(folder / GENERATION, {'decoder_start_token_id': 0, 'eos_token_id': 1, 'pad_token_id': 0})
@@ -187,19 +187,15 @@ def _their_shape(shape: jax.ShapeDtypeStruct, transposed: bool, dtype: str | Non
   return jax.ShapeDtypeStruct(shape.shape[::-1] if transposed else shape.shape, np.dtype(dtype or shape.dtype))
 
 
-def _nbytes(shape: jax.ShapeDtypeStruct) -> int:
-  return int(np.prod(shape.shape, dtype=np.int64)) * np.dtype(shape.dtype).itemsize
-
-
 def _shards(shapes: Mapping[str, jax.ShapeDtypeStruct], limit: int) -> list[list[str]]:
   shards: list[list[str]] = [[]]
   size = 0
   for name, shape in shapes.items():
-    if shards[-1] and size + _nbytes(shape) > limit:
+    if shards[-1] and size + nbytes(shape) > limit:
       shards.append([])
       size = 0
     shards[-1].append(name)
-    size += _nbytes(shape)
+    size += nbytes(shape)
   return shards
 
 

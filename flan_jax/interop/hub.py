@@ -5,6 +5,7 @@ network, nor does any with HF_HUB_OFFLINE=1. A name without a revision means wha
 be repeated should pin one.
 """
 
+import functools
 import pathlib
 import re
 
@@ -22,12 +23,14 @@ def is_hub(path: str) -> bool:
   return path.startswith(SCHEME)
 
 
-def fetch(path: str, *, tokenizer_only: bool = False) -> pathlib.Path:
+@functools.cache
+def fetch(path: str) -> pathlib.Path:
   """Brings a model's files into the cache, with progress bars, and returns their folder.
+
+  A process asks the hub once: what a name without a revision means may change while it runs.
 
   Args:
     path: 'hf://owner/name' or 'hf://owner/name@revision'.
-    tokenizer_only: leave the weights where they are.
 
   Raises:
     UserError: where huggingface_hub is missing, the name is malformed, there is no such model or revision, or the
@@ -41,9 +44,9 @@ def fetch(path: str, *, tokenizer_only: bool = False) -> pathlib.Path:
     from huggingface_hub import errors
   except ImportError as error:
     raise UserError(f'{path} needs the package huggingface_hub: pip install "flan_jax[hf]"') from error
-  wanted = TOKENIZER_FILES if tokenizer_only else (*MODEL_FILES, *TOKENIZER_FILES)
+  wanted = [*MODEL_FILES, *TOKENIZER_FILES]
   try:
-    folder = huggingface_hub.snapshot_download(named['repo'], revision=named['revision'], allow_patterns=list(wanted))
+    folder = huggingface_hub.snapshot_download(named['repo'], revision=named['revision'], allow_patterns=wanted)
   except errors.RevisionNotFoundError as error:
     raise UserError(f'{path}: the model has no revision {named["revision"]!r}') from error
   except errors.RepositoryNotFoundError as error:
@@ -52,6 +55,6 @@ def fetch(path: str, *, tokenizer_only: bool = False) -> pathlib.Path:
     cause = ' '.join(str(error).split())[:200]
     raise UserError(f'{path} cannot be fetched and is not in the cache: {cause}') from error
   found = pathlib.Path(folder)
-  if not tokenizer_only and not (found / 'config.json').is_file():
+  if not (found / 'config.json').is_file():
     raise UserError(f'{path} has no config.json: it is not a model of transformers')
   return found

@@ -17,6 +17,7 @@ import numpy as np
 import safetensors
 
 from flan_jax.errors import UserError
+from flan_jax.interop.weights import nbytes
 
 _NAMES = {
   np.dtype(np.float64): 'F64', np.dtype(np.float32): 'F32', np.dtype(np.float16): 'F16',
@@ -47,7 +48,7 @@ def write_file(path: pathlib.Path, shapes: Shapes, read: Callable[[str], np.ndar
     dtype = np.dtype(shape.dtype)
     if dtype not in _NAMES:
       raise UserError(f'{path}: {name} is of {dtype}, which safetensors does not have')
-    start, end = end, end + dtype.itemsize * int(np.prod(shape.shape, dtype=np.int64))
+    start, end = end, end + nbytes(shape)
     header[name] = {'dtype': _NAMES[dtype], 'shape': list(shape.shape), 'data_offsets': [start, end]}
   text = json.dumps(header, separators=(',', ':')).encode()
   text += b' ' * (-len(text) % _ALIGNMENT)
@@ -86,10 +87,10 @@ class Place:
       UserError: where the file cannot be read, or has become shorter.
     """
     dtype, shape = np.dtype(self.shape.dtype), tuple(self.shape.shape)
-    row = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
+    row = nbytes(jax.ShapeDtypeStruct(shape[1:], dtype))
     if shape:
       shape = (shape[0] - first if rows is None else min(rows, shape[0] - first), *shape[1:])
-    size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+    size = nbytes(jax.ShapeDtypeStruct(shape, dtype))
     try:
       found = np.fromfile(self.path, np.uint8, size, offset=self.start + first * row)
     except OSError as error:

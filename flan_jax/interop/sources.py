@@ -7,11 +7,6 @@ from flan_jax.interop.hf_folder import HuggingFaceWeights, is_huggingface
 from flan_jax.interop.weights import Weights
 
 
-def is_remote(path: str) -> bool:
-  """Whether a path is an address and no folder of this machine."""
-  return '://' in path
-
-
 def open_foreign(path: str | pathlib.Path) -> Weights | None:
   """Opens a checkpoint that another program wrote.
 
@@ -29,7 +24,7 @@ def open_foreign(path: str | pathlib.Path) -> Weights | None:
   if hub.is_hub(name):
     return HuggingFaceWeights(hub.fetch(name))
   folder = pathlib.Path(name).expanduser()
-  if not is_remote(name) and is_huggingface(folder):
+  if is_huggingface(folder):
     return HuggingFaceWeights(folder)
   if t5x.detect(name) is not None:
     return t5x.open_t5x(name)

@@ -160,8 +160,3 @@ def inexpressible(config: T5Config, *, scanned: bool) -> list[str]:
   if config.relative_bias_per_layer and not scanned:
     problems.append("relative_bias_per_layer is True, which only T5X's scanned network has")
   return problems
-
-
-def with_layer_biases(config: T5Config) -> T5Config:
-  """Returns the shape with a relative bias in every layer."""
-  return dataclasses.replace(config, relative_bias_per_layer=True)

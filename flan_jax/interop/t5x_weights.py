@@ -12,7 +12,7 @@ from flan_jax.errors import UserError
 from flan_jax.interop import t5x_config, t5x_gin, t5x_names, t5x_slots
 from flan_jax.interop.t5x_names import STACK_AXIS, Stored
 
-TARGET, STATE, STEP = 'target/', 'state/', 'state/step'
+TARGET, STEP = 'target/', 'state/step'
 SLOTS = 'state/param_states/'
 OPTIMIZER_NOTE = "optimizer state of T5X's Adafactor is not read"
 

@@ -5,6 +5,7 @@ on disk. The digests that we add, and `config.gin`, are files that T5X does not 
 """
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -74,7 +75,7 @@ class _Plan:
     shape = weights.config
     repeats = scanned and not shape.relative_bias_per_layer
     if repeats:
-      shape = t5x_config.with_layer_biases(shape)
+      shape = dataclasses.replace(shape, relative_bias_per_layer=True)
     self.layout = t5x_names.layout(shape, scanned=scanned)
     self.places: dict[str, list[tuple[Stored, int]]] = {}
     for stored in self.layout.values():

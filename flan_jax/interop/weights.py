@@ -58,6 +58,11 @@ class Weights(Protocol):
     ...
 
 
+def nbytes(shape: jax.ShapeDtypeStruct) -> int:
+  """Returns the bytes of an array of this shape and dtype; a model's do not fit into 32 bits."""
+  return int(np.prod(shape.shape, dtype=np.int64)) * np.dtype(shape.dtype).itemsize
+
+
 @dataclasses.dataclass(frozen=True)
 class Held:
   """Weights that are in memory; see `Weights`.

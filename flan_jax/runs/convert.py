@@ -19,9 +19,10 @@ from flan_jax.interop import t5x_write
 from flan_jax.interop.fit import check_arrays
 from flan_jax.interop.hf_folder import write_huggingface
 from flan_jax.interop.huggingface import base_parameters
-from flan_jax.interop.weights import Held, Weights
+from flan_jax.interop.weights import Held, Weights, nbytes
 from flan_jax.models import T5
 from flan_jax.peft.io import load_adapter, merge_adapter
+from flan_jax.peft.partition import make_blueprint
 from flan_jax.training import initial
 from flan_jax.training.checkpoints import Checkpointer
 from flan_jax.training.run_folder import tokenizer_folder
@@ -110,7 +111,7 @@ def convert(
     else:
       partial.mkdir(parents=True)
       _write_ours(partial, watched, dtype)
-    verify(weights, initial.open_weights(partial), dtype, _Watched(weights, bar, 'reading back'))
+    verify(_Watched(weights, bar, 'reading back'), initial.open_weights(partial), dtype)
   count = sum(int(np.prod(shape.shape)) for shape in weights.shapes.values())
   return Converted(f'{weights.where} ({weights.kind})', target, format, len(weights.shapes), count,
                    (*weights.notes, *notes))
@@ -133,8 +134,7 @@ def _check_target(target: pathlib.Path) -> None:
 def _check_config(weights: Weights) -> None:
   """Raises UserError, naming all, where the arrays are not those of a model of their config."""
   abstract = nnx.eval_shape(lambda: T5(weights.config, rngs=nnx.Rngs(0)))
-  flat = nnx.to_flat_state(nnx.state(abstract, nnx.Param))
-  check_arrays(weights.where, {'/'.join(map(str, path)): value.get_value() for path, value in flat}, weights.shapes)
+  check_arrays(weights.where, make_blueprint(abstract, nnx.Param).shapes(), weights.shapes)
 
 
 def _whole(weights: Weights, adapter: str | None, force: bool) -> tuple[Weights, tuple[str, ...]]:
@@ -162,16 +162,15 @@ def _write_ours(folder: pathlib.Path, weights: Weights, dtype: str | None) -> No
     saver.close()
 
 
-def verify(meant: Weights, written: Weights, dtype: str | None, watched: Weights | None = None) -> None:
+def verify(meant: Weights, written: Weights, dtype: str | None) -> None:
   """Compares what was written with what was meant, bit for bit and array by array.
 
   Raises:
     UserError: naming what differs.
   """
-  written.check()
   check_arrays(written.where, meant.shapes, written.shapes)
   for path in meant.shapes:
-    wanted = (watched or meant).read(path)
+    wanted = meant.read(path)
     if dtype is not None:
       wanted = wanted.astype(jnp.dtype(dtype))  # before the other is read: three of them may not fit
     if not _same_bits(wanted, written.read(path)):
@@ -239,14 +238,10 @@ class _Watched:
     self.where, self.kind, self.config = weights.where, weights.kind, weights.config
     self.shapes: Mapping[str, jax.ShapeDtypeStruct] = weights.shapes
     self.notes, self.check = tuple(weights.notes), weights.check
-    self._task = bar.add_task(what, total=sum(_nbytes(shape) for shape in weights.shapes.values()))
+    self._task = bar.add_task(what, total=sum(nbytes(shape) for shape in weights.shapes.values()))
 
   def read(self, path: str) -> np.ndarray:
     """Reads one parameter and moves the bar."""
     value = self._weights.read(path)
-    self._bar.advance(self._task, _nbytes(self.shapes[path]))
+    self._bar.advance(self._task, nbytes(self.shapes[path]))
     return value
-
-
-def _nbytes(shape: jax.ShapeDtypeStruct) -> int:
-  return int(np.prod(shape.shape, dtype=np.int64)) * np.dtype(shape.dtype).itemsize

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from flan_jax.errors import UserError
+from flan_jax.training.run_folder import write_text
 
 COUNTED = ('inputs_truncated', 'prediction_truncated')  # marks of records that are counted
 
@@ -163,9 +164,7 @@ class PredictionsFile:
     """Writes what was made from what into a file, whole or not at all."""
     state = {'identity': self._identity, 'rows': self.rows, 'bytes': self._size, 'sha256': self._hash.hexdigest(),
              'counts': self.counts}
-    new = path.with_name(path.name + '.new')
-    new.write_text(json.dumps(state) + '\n', encoding='utf-8')
-    new.replace(path)
+    write_text(path, json.dumps(state) + '\n')
 
 
 def _read(path: pathlib.Path) -> dict[str, Any] | None:

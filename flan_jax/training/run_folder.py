@@ -45,7 +45,7 @@ def describe_run(model_dir: str | pathlib.Path, *, config: str | None, model_inf
 
 def tokenizer_folder(path: str) -> pathlib.Path | None:
   """The folder with a checkpoint's tokenizer files; None where it has none."""
-  folder = hub.fetch(path, tokenizer_only=True) if hub.is_hub(path) else pathlib.Path(path).expanduser()
+  folder = hub.fetch(path) if hub.is_hub(path) else pathlib.Path(path).expanduser()
   own = (folder / TOKENIZER, folder.parent / TOKENIZER if folder.name.startswith(PREFIX) else None)
   for candidate in own:
     if candidate is not None and candidate.is_dir():
