@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
   model.add_argument('--force', action='store_const', const=True, help='merge an adapter into a base other than the '
                      'one it was trained on')  # fmt: skip
   model.add_argument('--model_type', metavar='NAME', help='t5, mt5 or umt5: what a folder of transformers calls itself '
-                     '(default: by the shape)')  # fmt: skip
+                     '(default: as the source, or by the shape)')  # fmt: skip
   model.add_argument('--vocabulary', metavar='PATH', help='the tokenizer for a folder of transformers: a model folder, '
                      "or a SentencePiece file (default: what the source has)")  # fmt: skip
   adapter = result.add_argument_group('for an adapter')

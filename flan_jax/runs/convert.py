@@ -17,7 +17,7 @@ from flax import nnx
 from flan_jax.errors import UserError, did_you_mean
 from flan_jax.interop import t5x_write
 from flan_jax.interop.fit import check_arrays
-from flan_jax.interop.hf_folder import write_huggingface
+from flan_jax.interop.hf_folder import HuggingFaceWeights, write_huggingface
 from flan_jax.interop.huggingface import base_parameters
 from flan_jax.interop.weights import Held, Weights, nbytes
 from flan_jax.models import T5
@@ -78,7 +78,7 @@ def convert(
     dtype: of the arrays; as stored where None.
     adapter: a folder with an adapter, to be merged into the model.
     force_adapter: merge it into a base that it was not trained on, too.
-    model_type: what a Hugging Face folder calls itself, see `to_hf_config`.
+    model_type: what a Hugging Face folder calls itself, see `to_hf_config`; as in the source, where it is one, if None.
     vocabulary: the tokenizer for a folder of transformers: a model folder or a SentencePiece file; what the source has
       where None.
     show_progress: a bar.
@@ -97,6 +97,8 @@ def convert(
   weights = initial.open_weights(source)
   format = _format(format, weights, adapter)
   weights.check()
+  if isinstance(weights, HuggingFaceWeights):
+    model_type = model_type or weights.model_type  # an mT5 stays one, whose network is that of T5 1.1
   weights, notes = _whole(weights, adapter, force_adapter)
   _check_config(weights)
   with _folder(place) as partial, _bar(show_progress) as bar:

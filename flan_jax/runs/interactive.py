@@ -31,6 +31,8 @@ def interact(
   max_decode_len: int = 64,
   num_beams: int = 4,
   alpha: float = 0.6,
+  beam_rules: str = 't5x',
+  early_stopping: bool | str = False,
   temperature: float = 1.0,
   top_k: int = 0,
   top_p: float = 1.0,
@@ -51,6 +53,8 @@ def interact(
     max_decode_len: tokens to write at most.
     num_beams: of beam search.
     alpha: of beam search's length penalty.
+    beam_rules: of beam search, 't5x' or 'huggingface'.
+    early_stopping: of Hugging Face's beam search.
     temperature: of sampling.
     top_k: sample among this many best tokens; 0 for all.
     top_p: sample among the tokens that hold this much probability.
@@ -66,6 +70,7 @@ def interact(
   network = initial.restore_model(checkpoint_path, make_model)
   folders = adapters or ({pathlib.Path(adapter_path).name: adapter_path} if adapter_path else {})
   decoding = {'method': method, 'max_decode_len': max_decode_len, 'num_beams': num_beams, 'alpha': alpha,
+              'beam_rules': beam_rules, 'early_stopping': early_stopping,
               'temperature': temperature, 'top_k': top_k, 'top_p': top_p, 'seed': random_seed}
   session = Session(network, vocabulary, decoding, folders, (task_feature_lengths or {}).get('inputs'),
                     force=force_adapter)

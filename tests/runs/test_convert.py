@@ -22,6 +22,7 @@ from flan_jax.peft import LoRA, PromptTuning
 from flan_jax.runs import convert
 from flan_jax.training import initial
 from scripts import convert_checkpoint
+from tests.interop.test_hf_folder import saved
 from tests.training import toy
 
 transformers = pytest.importorskip('transformers')
@@ -113,6 +114,12 @@ def test_an_adapter_is_merged_into_a_model_of_another_program(tmp_path):
   quietly(run, tmp_path / 'of_run')
   merged, of_run = open_foreign(tmp_path / 'merged'), open_foreign(tmp_path / 'of_run')
   assert all(np.array_equal(merged.read(path), of_run.read(path)) for path in merged.shapes)
+
+
+def test_an_mt5_stays_an_mt5(tmp_path):
+  saved('mt5', tmp_path / 'theirs')
+  quietly(tmp_path / 'theirs', tmp_path / 'half', format='huggingface', dtype='bfloat16')
+  assert type(transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / 'half')).__name__.startswith('MT5')
 
 
 def test_another_dtype_is_rounded_once(tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from flan_jax import peft
+from flan_jax import gin_text, peft
 from flan_jax.errors import UserError
 from flan_jax.models import Generator
 from flan_jax.peft.io import adapter_variables
@@ -127,6 +127,14 @@ def command(trained, adapters):
   """The command of a session."""
   return [sys.executable, '-m', 'scripts.infer', *answering.FLAGS, f'--gin.CHECKPOINT_PATH={trained}', '--interactive',
           f'--gin.ADAPTERS={adapters}', '--gin.MAX_DECODE_LEN=4', "--gin.TASK_FEATURE_LENGTHS={'inputs': 8}"]
+
+
+def test_every_macro_of_decoding_reaches_a_session():
+  bound = {name: set(re.findall(r'= %(\w+)', block)) for name, block in re.findall(
+    r'^runs\.(infer|interact):\n((?:  .*\n)+)', (gin_text.PACKAGED / 'runs' / 'infer.gin').read_text(), re.MULTILINE)}
+  of_rows = {'INFER_OUTPUT_DIR', 'INPUT_FILE', 'MIXTURE_OR_TASK_NAME', 'MIXTURE_OR_TASK_MODULE', 'SPLIT',
+             'EVALUATOR_NUM_EXAMPLES', 'BATCH_SIZE', 'WINDOW_BATCHES'}
+  assert bound['infer'] - bound['interact'] == of_rows
 
 
 @pytest.mark.slow
