@@ -40,8 +40,9 @@ REQUIRES = [
 
 HUGGING_FACE = ['huggingface_hub>=1.0', 'tokenizers>=0.22', 'transformers>=5.3,<6']
 # peft before 0.21.2 asks a T5 of transformers 5.24 for a method it no longer has.
-TEST = [*HUGGING_FACE, 'hypothesis>=6.100', 'mypy>=1.15', 'peft>=0.21.2,<0.22', 'pytest>=8.2', 'pytest-cov>=6',
-        'pytest-xdist>=3.6', 'ruff>=0.12', 'torch>=2.6,<2.14', 'build>=1.2']
+LM_EVAL = ['lm_eval>=0.4.9,<0.5']
+TEST = [*HUGGING_FACE, *LM_EVAL, 'hypothesis>=6.100', 'mypy>=1.15', 'peft>=0.21.2,<0.22', 'playwright>=1.50',
+        'pytest>=8.2', 'pytest-cov>=6', 'pytest-xdist>=3.6', 'ruff>=0.12', 'torch>=2.6,<2.14', 'build>=1.2']
 
 setuptools.setup(
     name='flan_jax',
@@ -64,6 +65,7 @@ setuptools.setup(
         'tpu': ['jax[tpu]>=0.9.0,<0.11'],
         'beam': ['apache-beam>=2.60'],
         'hf': HUGGING_FACE,
+        'lm_eval': LM_EVAL,
         'test': TEST,
         'dev': [*TEST, 'pip-tools>=7.5'],
     },

@@ -1,25 +1,14 @@
-"""The numbers of an evaluation and where each came from: dataclasses, `results.json`, and `predictions/`.
+"""The numbers of an evaluation and where each came from, as dataclasses; `results_file` writes and reads them.
 
 Accuracies and every other metric but `edit_distance` are percentages (0 to 100). Percentages of different datasets are
 comparable only where their chance levels are, which is why chance and the majority class stand beside each.
 """
 
 import dataclasses
-import datetime
-import json
-import os
-import pathlib
-import re
-import sys
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flan_jax.errors import UserError
-from flan_jax.evaluation.predictions import Prediction, write_jsonl
+from flan_jax.evaluation.predictions import Prediction
 from flan_jax.evaluation.statistics import Estimate
-from flan_jax.versions import package_versions
-
-FORMAT = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +60,23 @@ class TemplateResult:
 
 
 @dataclasses.dataclass(frozen=True)
+class Chosen:
+  """The template that did best on one split, as it does on another (FLAN's rule, Wei et al. 2021, section 3).
+
+  Attributes:
+    task: the task of the chosen template.
+    chosen_on: the split that it was chosen on.
+    validation: its headline metric there, the highest of all templates (of equals the first).
+    score: its headline metric on the split of the dataset's result.
+  """
+
+  task: str
+  chosen_on: str
+  validation: float
+  score: Estimate
+
+
+@dataclasses.dataclass(frozen=True)
 class DatasetResult:
   """A dataset over its templates.
 
@@ -90,6 +96,7 @@ class DatasetResult:
     unanswerable: rows left out, over all templates.
     excluded: tasks left out because their template is inverted.
     seed: of the bootstrap.
+    chosen: the template chosen on another split; None where none was asked.
   """
 
   dataset: str
@@ -107,6 +114,7 @@ class DatasetResult:
   unanswerable: int
   excluded: list[str]
   seed: int
+  chosen: Chosen | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,6 +181,52 @@ class PairedResult:
 
 
 @dataclasses.dataclass(frozen=True)
+class Point:
+  """A place on a curve, such as 'three training clusters, second order'.
+
+  Attributes:
+    curve: what runs along the axis, e.g. 'training clusters'.
+    x: the place on it.
+    series: which line of the curve; '' where there is one.
+  """
+
+  curve: str
+  x: float
+  series: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+  """How the model of an evaluation in the held-out protocol came about.
+
+  Attributes:
+    held_out: the cluster that it is judged on.
+    arm: the short name of the condition, e.g. 'tuned' or 'untuned'; the same for every held-out cluster.
+    trained_on: datasets that trained it, over all stages; empty for a model that was not trained.
+    steps: updates, over all stages.
+    method: name and hyperparameters of what trained; empty for nothing.
+    parameters: of the model, adapters included.
+    trainable: how many of them trained.
+    seed: of weights, order and templates.
+    digest: of everything that decides its numbers (configuration, checkpoint, rows asked); hexadecimal.
+    point: its place on a curve; None for an ordinary condition.
+    folder: its training run's folder, relative to results.json; '' for none.
+  """
+
+  held_out: str
+  arm: str
+  trained_on: list[str]
+  steps: int
+  method: dict[str, Any]
+  parameters: int
+  trainable: int
+  seed: int
+  digest: str
+  point: Point | None = None
+  folder: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
 class Evaluation:
   """Everything that one model, prompted in one way, was asked.
 
@@ -183,6 +237,7 @@ class Evaluation:
     datasets: by dataset.
     clusters: by cluster.
     paired: paired measures, where the tasks have opposites.
+    origin: how the model came about, in the held-out protocol; None elsewhere.
   """
 
   model: str
@@ -191,93 +246,4 @@ class Evaluation:
   datasets: list[DatasetResult] = dataclasses.field(default_factory=list)
   clusters: list[ClusterResult] = dataclasses.field(default_factory=list)
   paired: list[PairedResult] = dataclasses.field(default_factory=list)
-
-
-def write_results(
-  path: str | pathlib.Path, evaluations: Sequence[Evaluation], config: Mapping[str, Any] | None = None
-) -> pathlib.Path:
-  """Writes `results.json`: all numbers, the configuration, the command and the package versions.
-
-  Args:
-    path: the file; its folder is made where it is missing. An old one is replaced in one move.
-    evaluations: one for each model and way of prompting.
-    config: anything JSON that says how the numbers came about.
-
-  Returns:
-    The path.
-  """
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  record = {
-    'format': FORMAT,
-    'created': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
-    'command': sys.argv,
-    'config': dict(config or {}),
-    'versions': package_versions(),
-    'evaluations': [_to_json(evaluation) for evaluation in evaluations],
-  }
-  partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
-  partial.write_text(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + '\n', encoding='utf-8')
-  partial.replace(path)
-  return path
-
-
-def read_results(path: str | pathlib.Path) -> list[Evaluation]:
-  """Reads the evaluations of a `results.json`; predictions are files of their own and stay empty.
-
-  Raises:
-    UserError: where the file is missing, or is not one of ours.
-  """
-  try:
-    record = json.loads(pathlib.Path(path).read_text(encoding='utf-8'))
-    if record['format'] != FORMAT:
-      raise UserError(f'{str(path)!r} has results of format {record["format"]}; this version reads format {FORMAT}.')
-    return [_from_json(evaluation) for evaluation in record['evaluations']]
-  except OSError as error:
-    raise UserError(f'Cannot read results from {str(path)!r}: {error.strerror}.') from error
-  except (ValueError, KeyError, TypeError) as error:
-    raise UserError(f'{str(path)!r} is not a results file written by flan_jax.') from error
-
-
-def write_predictions(folder: str | pathlib.Path, evaluation: Evaluation) -> list[pathlib.Path]:
-  """Writes `<folder>/<model>/<task>.<split>.jsonl` for every task that was answered; returns the paths."""
-  root = pathlib.Path(folder) / _slug(evaluation.model)
-  return [
-    write_jsonl(root / f'{_slug(result.task)}.{_slug(result.split)}.jsonl', result.predictions)
-    for result in evaluation.templates
-    if result.predictions
-  ]
-
-
-def _slug(name: str) -> str:
-  return re.sub(r'[^A-Za-z0-9_.-]+', '_', name).strip('_.')
-
-
-def _to_json(evaluation: Evaluation) -> dict[str, Any]:
-  # Estimates are written with their names: asdict alone would make them bare lists of four numbers.
-  record = dataclasses.asdict(dataclasses.replace(evaluation, templates=[
-    dataclasses.replace(result, predictions=[]) for result in evaluation.templates
-  ]))  # fmt: skip
-  for result in record['templates']:
-    del result['predictions']
-  return _name_estimates(record)
-
-
-def _name_estimates(value: Any) -> Any:
-  if isinstance(value, Estimate):
-    return value._asdict()
-  if isinstance(value, dict):
-    return {key: _name_estimates(item) for key, item in value.items()}
-  return [_name_estimates(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _from_json(record: Mapping[str, Any]) -> Evaluation:
-  templates = [
-    TemplateResult(**{**item, 'metrics': {name: Estimate(**value) for name, value in item['metrics'].items()}})
-    for item in record['templates']
-  ]
-  datasets = [DatasetResult(**{**item, 'mean': Estimate(**item['mean'])}) for item in record['datasets']]
-  clusters = [ClusterResult(**{**item, 'mean': Estimate(**item['mean'])}) for item in record['clusters']]
-  intervals = ('interval', 'plain_interval', 'opposite_interval')
-  paired = [PairedResult(**{**item, **{name: tuple(item[name]) for name in intervals}}) for item in record['paired']]
-  return Evaluation(record['model'], record['checkpoint'], templates, datasets, clusters, paired)
+  origin: Origin | None = None

@@ -10,7 +10,8 @@ import rich
 import seqio
 
 from flan_jax.evaluation import averages, tables
-from flan_jax.evaluation.results import Evaluation, write_results
+from flan_jax.evaluation.results import Evaluation
+from flan_jax.evaluation.results_file import write_results
 from flan_jax.evaluation.statistics import Estimate
 from flan_jax.models import T5Config
 from flan_jax.peft import AdapterSet, LoRA, Method

@@ -18,7 +18,8 @@ from flan_jax.comparison.rows import Change, Row
 from flan_jax.data import iterator, registry
 from flan_jax.evaluation import averages
 from flan_jax.evaluation.change import change
-from flan_jax.evaluation.results import Evaluation, TemplateResult, write_results
+from flan_jax.evaluation.results import Evaluation, TemplateResult
+from flan_jax.evaluation.results_file import write_results
 from flan_jax.models import T5
 from flan_jax.peft.digest import fingerprint
 from flan_jax.peft.partition import make_blueprint, parameter_table

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import rich
 import seqio
 
-from flan_jax.evaluation import plots, protocol, report, results, tables
+from flan_jax.evaluation import plots, protocol, report, results_file, tables
 from flan_jax.evaluation.rank import Normalization
 from flan_jax.evaluation.results import Evaluation
 from flan_jax.models import T5Config
@@ -79,8 +79,8 @@ def evaluate(
     return None
   folder = folder_for(eval_output_dir)
   evaluation = Judge(network, asked).evaluate(network, tasks, 'model', str(checkpoint_path))
-  results.write_results(folder / 'results.json', [evaluation])
-  results.write_predictions(folder / 'predictions', evaluation)
+  results_file.write_results(folder / 'results.json', [evaluation])
+  results_file.write_predictions(folder / 'predictions', evaluation)
   picture = plots.cluster_bars(folder / 'clusters.png', [evaluation], title=f'{split} accuracy by cluster')
   by_cluster, by_dataset = tables.cluster_table([evaluation]), tables.dataset_table([evaluation])
   shown = [by_cluster, by_dataset, tables.template_table(evaluation)]

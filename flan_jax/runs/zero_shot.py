@@ -15,7 +15,7 @@ from flan_jax.data import registry
 from flan_jax.data.dataset import Dataset
 from flan_jax.data.variants import ORDINARY, Variant
 from flan_jax.errors import UserError, did_you_mean
-from flan_jax.evaluation import paired, plots, report, results, tables
+from flan_jax.evaluation import paired, plots, report, results_file, tables
 from flan_jax.evaluation.results import Evaluation
 from flan_jax.models import T5, T5Config
 from flan_jax.peft import Method
@@ -226,9 +226,9 @@ def _judge(models: Mapping[str, T5], family: registry.Family, heldout: Sequence[
 
 def _write(folder: pathlib.Path, evaluations: list[Evaluation], held_out: str, config_text: str) -> None:
   """Writes numbers, predictions, the picture and the report, and prints the tables."""
-  results.write_results(folder / 'results.json', evaluations)
+  results_file.write_results(folder / 'results.json', evaluations)
   for evaluation in evaluations:
-    results.write_predictions(folder / 'predictions', evaluation)
+    results_file.write_predictions(folder / 'predictions', evaluation)
   measured = any(evaluation.paired for evaluation in evaluations)
   draw = plots.paired_bars if measured else plots.cluster_bars
   picture = draw(folder / 'heldout.png', evaluations, title=f'Held out: {held_out}')

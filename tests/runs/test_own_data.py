@@ -9,7 +9,7 @@ import seqio
 from flan_jax.data import registry, vocabulary
 from flan_jax.data.rows import rows
 from flan_jax.errors import UserError
-from flan_jax.evaluation import results
+from flan_jax.evaluation import results_file
 from flan_jax.runs import parts
 from flan_jax.training import metrics_log
 from scripts import evaluate, train
@@ -78,7 +78,7 @@ def test_a_file_becomes_a_trained_and_evaluated_task(example, tmp_path):
   assert [entry['rows'] for entry in entries if entry['split'] == f'rank/{TASK}.template_0'] == [8]
   assert evaluate.main([*COMMON, f'--gin.MIXTURE_OR_TASK_NAME={TASK}', f'--gin.CHECKPOINT_PATH={run}',
                         f'--gin.EVAL_OUTPUT_DIR={scores}']) == 0
-  ((found,),) = (evaluation.datasets for evaluation in results.read_results(scores / 'results.json'))
+  ((found,),) = (evaluation.datasets for evaluation in results_file.read_results(scores / 'results.json'))
   assert found.dataset == 'tickets' and found.chance == 25.0 and len(found.by_template) == 2
 
 

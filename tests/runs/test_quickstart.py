@@ -7,7 +7,7 @@ import pytest
 
 from flan_jax import gin_text
 from flan_jax.comparison import rows
-from flan_jax.evaluation import results
+from flan_jax.evaluation import results_file
 from flan_jax.runs.zero_shot import LABELS
 from scripts import compare_peft, quickstart
 
@@ -24,7 +24,7 @@ def finished(tmp_path_factory):
 
 def test_instructions_are_followed_on_clusters_that_were_never_trained(finished):
   folder = finished / 'seed_31'
-  evaluations = results.read_results(folder / 'results.json')
+  evaluations = results_file.read_results(folder / 'results.json')
   means = {evaluation.model: {pair.dataset: pair.mean for pair in evaluation.paired} for evaluation in evaluations}
   assert means[LABELS['tuned']]['quickstart_nli'] >= 65
   for label in ('removed', 'contrast', 'untuned'):

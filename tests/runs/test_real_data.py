@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from flan_jax.evaluation import results
+from flan_jax.evaluation import results_file
 from flan_jax.training import checkpoints, example_counts, metrics_log
 from scripts import evaluate, infer, train
 from tests.training import toy
@@ -80,7 +80,7 @@ def test_evaluation_asks_every_answerable_template(common, trained, tmp_path):
            '--gin.EVALUATOR_NUM_EXAMPLES=16', "--gin.MIXTURE_OR_TASK_NAME=('flan2021.sst2', 'flan2021.aeslc')",
            '--gin_bindings=runs.evaluate.max_decode_len = 8']
   assert evaluate.main([*common, *flags]) == 0
-  (found,) = results.read_results(tmp_path / 'results.json')
+  (found,) = results_file.read_results(tmp_path / 'results.json')
   by_dataset = {result.dataset: result for result in found.datasets}
   assert len(by_dataset['sst2'].by_template) == 7 and by_dataset['sst2'].chance == 50.0
   assert set(by_dataset['aeslc'].metrics) == {'rouge1', 'rouge2', 'rougeL', 'rougeLsum'}
