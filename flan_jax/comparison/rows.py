@@ -6,12 +6,12 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from flan_jax.comparison.entries import differences
 from flan_jax.errors import UserError
 from flan_jax.evaluation.statistics import Estimate
 from flan_jax.training.run_folder import write_text
+from flan_jax.work.configuration import read_json
 
-CONFIG, ROW = 'config.json', 'row.json'
+ROW = 'row.json'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,31 +67,11 @@ class Row:
   old_tasks: dict[str, Change]
 
 
-def check(folder: pathlib.Path, config: Mapping[str, Any]) -> None:
-  """Raises UserError where a row's folder holds, finished or not, what another configuration made.
-
-  Args:
-    folder: of the row.
-    config: see `entries.configuration`.
-  """
-  if (folder / CONFIG).exists():
-    different = differences(_read(folder / CONFIG), config)
-    if different:
-      raise UserError(f'{folder} was made with another configuration ({"; ".join(different)}): choose another '
-                      'MODEL_DIR, or remove the folder to have it made anew.')
-
-
-def begin(folder: pathlib.Path, config: Mapping[str, Any]) -> None:
-  """Says in a row's folder what makes it, before anything else is there; raises as `check` does."""
-  check(folder, config)
-  write_text(folder / CONFIG, json.dumps(config, indent=2) + '\n')
-
-
 def read_row(folder: pathlib.Path) -> Row | None:
   """The row of a folder, or None where it is not finished."""
   if not (folder / ROW).exists():
     return None
-  found = _read(folder / ROW)
+  found = read_json(folder / ROW)
   try:
     old_tasks = {name: _change(value) for name, value in found['old_tasks'].items()}
     return Row(**{**found, 'new': _change(found['new']), 'old': _change(found['old']), 'old_tasks': old_tasks})
@@ -117,10 +97,3 @@ def plain(value: Any) -> Any:
 
 def _change(record: Mapping[str, Any]) -> Change:
   return Change(**{name: Estimate(**record[name]) for name in ('before', 'after', 'change')})
-
-
-def _read(path: pathlib.Path) -> dict[str, Any]:
-  try:
-    return json.loads(path.read_text(encoding='utf-8'))
-  except (OSError, ValueError) as error:
-    raise UserError(f'{path} cannot be read ({error}): remove {path.parent} to have it made anew.') from error

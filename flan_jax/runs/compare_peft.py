@@ -13,8 +13,8 @@ from typing import Any
 import rich
 import seqio
 
-from flan_jax.comparison import claims, costs, report, rows
-from flan_jax.comparison.entries import Entry, Setting, check_entries, configuration
+from flan_jax.comparison import costs, report, rows
+from flan_jax.comparison.entries import Entry, Setting, configuration
 from flan_jax.comparison.rows import Row
 from flan_jax.data import registry
 from flan_jax.errors import UserError
@@ -24,6 +24,8 @@ from flan_jax.runs.compare_costs import Timing, costs_config, measure
 from flan_jax.runs.compare_row import Bench
 from flan_jax.runs.judge import folder_for
 from flan_jax.training import losses, sharding
+from flan_jax.work import claims
+from flan_jax.work import configuration as work
 
 ROWS = 'rows'
 CLAIM = 'claim'
@@ -90,7 +92,7 @@ def compare_peft(
   """
   parts.use_tasks(mixture_or_task_module)
   make_model = parts.model_maker(model, vocabulary)
-  check_entries(entries)
+  work.check_names('runs.Entry', [entry.name for entry in entries], 'ENTRIES')
   for name, given in (('OLD_TASKS', old_tasks), ('SEEDS', seeds)):
     if not given:
       raise UserError(f'{name} is empty: a comparison needs at least one.')
@@ -111,7 +113,7 @@ def compare_peft(
     for seed in seeds for entry in entries
   }  # fmt: skip
   for place, (_, config) in wanted.items():
-    rows.check(place, config)  # before anything trains
+    work.check(place, config)  # before anything trains
   for place, (entry, config) in wanted.items():
     _settle(bench, place, entry, config)
   done = [row for place in wanted if (row := rows.read_row(place)) is not None]
@@ -135,7 +137,7 @@ def _settle(bench: Bench, place: pathlib.Path, entry: Entry, config: Mapping[str
     if holder is not None:
       print(f'{place.name}: {holder}')
     elif rows.read_row(place) is None:  # nobody finished it in between
-      rows.begin(place, config)
+      work.begin(place, config)
       print(f'\n{place.name} [{place}]')
       rows.write_row(place, bench.row(entry, config['seed'], place))
 

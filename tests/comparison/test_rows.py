@@ -13,16 +13,6 @@ def test_a_row_is_read_as_it_was_written(tmp_path):
   assert rows.read_row(tmp_path) == made.row('lora')
 
 
-def test_a_folder_of_another_configuration_is_refused_even_unfinished(tmp_path):
-  rows.check(tmp_path, {'seed': 0})
-  rows.begin(tmp_path, {'seed': 0, 'train_steps': 20})
-  rows.check(tmp_path, {'seed': 0, 'train_steps': 20})
-  with pytest.raises(UserError, match=r'another configuration \(train_steps: 20 there, 40 here\): choose'):
-    rows.check(tmp_path, {'seed': 0, 'train_steps': 40})
-  with pytest.raises(UserError, match='seed: 0 there, null here'):
-    rows.begin(tmp_path, {'train_steps': 20})
-
-
 def test_a_row_of_another_version_is_refused(tmp_path):
   rows.write_row(tmp_path, made.row('lora'))
   record = json.loads((tmp_path / rows.ROW).read_text())

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from flan_jax.comparison import claims, costs, rows
+from flan_jax.comparison import costs, rows
 from flan_jax.errors import UserError
 from flan_jax.runs import compare_peft, parts
+from flan_jax.work import claims
 from scripts import compare_peft as script
 from tasks.quickstart import builder
 from tasks.quickstart.vocabulary import quickstart_vocabulary

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from flan_jax.comparison import claims
+from flan_jax.work import claims
 
 
 def ended():
