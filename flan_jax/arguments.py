@@ -43,6 +43,8 @@ def misfits(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str,
 
 def accepts(value: Any, hint: Any) -> bool:
   """Whether a value is of a type, as far as gin can be wrong about it: numbers, texts, lists of them, objects."""
+  if hint is Any:
+    return True
   origin, inside = typing.get_origin(hint), typing.get_args(hint)
   if origin in (typing.Union, types.UnionType):
     return any(accepts(value, option) for option in inside)

@@ -12,6 +12,7 @@ from flan_jax import arguments, models, peft
 from flan_jax.comparison import entries
 from flan_jax.data import huggingface_vocabulary, tokenizer_files, vocabulary
 from flan_jax.errors import UserError
+from flan_jax.heldout import arms, curves
 from flan_jax.runs import adapt, compare_peft, evaluate, finetune, infer, interactive, of_checkpoint, zero_shot
 from flan_jax.training import losses, optimizers, schedules, sharding
 from tasks.quickstart.vocabulary import quickstart_vocabulary
@@ -62,7 +63,8 @@ _MEMBERS: dict[str, tuple[Callable[..., Any], ...]] = {
   'quickstart': (quickstart_vocabulary,),
   'runs': (
     adapt.adapt, compare_peft.compare_peft, entries.Entry, evaluate.evaluate, finetune.finetune, infer.infer,
-    interactive.interact, of_checkpoint.model_of_checkpoint, of_checkpoint.vocabulary_of_checkpoint, zero_shot.Stage,
+    interactive.interact, of_checkpoint.model_of_checkpoint, of_checkpoint.vocabulary_of_checkpoint, arms.Arm,
+    arms.Stage, curves.clusters_curve, curves.exemplars_curve, curves.sizes_curve, curves.templates_curve,
     zero_shot.zero_shot,
   ),
 }  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any
 
 from flan_jax import cli
 
-TUNED = 'tuned/stage_2'  # where experiments/quickstart.gin leaves the instruction-tuned model
+TUNED = 'nli/tuned/stage_2'  # where experiments/quickstart.gin leaves the instruction-tuned model
 
 
 def main(argv: Sequence[str] | None = None) -> int:

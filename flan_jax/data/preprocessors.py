@@ -4,6 +4,7 @@ They are the same few operations for every row, and a step of tf.data costs more
 sentence.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 
 import seqio
@@ -44,16 +45,23 @@ def assign_templates(dataset: Dataset, variant: Variant, examples: tf.data.Datas
   templates = variant.indices(dataset)
   if variant.choice == 'round_robin':
     return _in_turn(drop_incomplete(examples, len(templates)) if dataset.whole_rounds else examples, templates, rows)
-  styled = any(dataset.templates[index].option_style == RANDOM for index in templates)
-  if variant.prompting == 'instructions' and (len(templates) > 1 or styled):
+  if draws(dataset, variant):
+    styled = any(dataset.templates[index].option_style == RANDOM for index in templates)
     return _drawn(examples, templates, rows, styled)
+  return in_blocks(examples, rows).map(as_written(functools.partial(fix_template, dataset=dataset, variant=variant)))
 
-  @as_written
-  def fixed(block: Fields) -> Fields:
-    index = templates[0] if variant.prompting == 'instructions' else provenance.NO_TEMPLATE
-    return block | {TEMPLATE: tf.fill(tf.shape(block[ANSWER]), index)}
 
-  return in_blocks(examples, rows).map(fixed)
+def draws(dataset: Dataset, variant: Variant) -> bool:
+  """Whether rows get their template or its style by chance or in turn, rather than all the same."""
+  templates = variant.indices(dataset)
+  styled = any(dataset.templates[index].option_style == RANDOM for index in templates)
+  return variant.prompting == 'instructions' and (len(templates) > 1 or styled)
+
+
+def fix_template(block: Fields, dataset: Dataset, variant: Variant) -> Fields:
+  """Gives all rows of a block the one template of a variant that does not draw."""
+  index = variant.indices(dataset)[0] if variant.prompting == 'instructions' else provenance.NO_TEMPLATE
+  return block | {TEMPLATE: tf.fill(tf.shape(block[ANSWER]), index)}
 
 
 def _in_turn(examples: tf.data.Dataset, templates: tuple[int, ...], rows: int) -> tf.data.Dataset:

@@ -10,6 +10,10 @@ from flan_jax.data import provenance, registry
 from flan_jax.data.source import ROW_ID
 from flan_jax.data.vocabulary import active_vocabulary
 
+# What is read of an example.
+NEEDED = ('inputs', 'inputs_pretokenized', 'targets_pretokenized', 'options', 'answer', 'references', 'template',
+          ROW_ID, provenance.FEATURE)
+
 
 @dataclasses.dataclass(frozen=True)
 class EvalRow:
@@ -75,10 +79,11 @@ def rows(
   )
   if limit is not None:
     dataset = dataset.take(limit)
-  return [_row(info, example) for example in dataset.as_numpy_iterator()]
+  return [of_example(info, example) for example in dataset.as_numpy_iterator()]
 
 
-def _row(info: registry.TaskInfo, example: Mapping[str, Any]) -> EvalRow:
+def of_example(info: registry.TaskInfo, example: Mapping[str, Any]) -> EvalRow:
+  """Returns the row of a tokenized example, which has what `NEEDED` names."""
   vocabulary = active_vocabulary()
   options = [option.decode() for option in example['options']]
   answer = example['answer'].decode()

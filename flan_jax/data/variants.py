@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from flan_jax.data.dataset import Dataset
+from flan_jax.errors import UserError, did_you_mean
 
 FIRST = (1, 2, 4, 7)  # and all ten, which is the ordinary way
 SHOTS = (1, 2, 3, 5, 10)
@@ -135,3 +136,15 @@ def _of_mixture() -> Iterator[Variant]:
 
 
 OF_MIXTURES = tuple(_of_mixture())  # the variants in which a family's mixtures come
+
+
+def parse(text: str) -> Variant:
+  """Returns the variant of a mixture that a text names, such as '5shot', 'first_4' or 'fields_only'; '' is ordinary.
+
+  Raises:
+    UserError: where mixtures have no such variant.
+  """
+  named = {variant.suffix.removeprefix('.'): variant for variant in OF_MIXTURES}
+  if text not in named:
+    raise UserError(f'There is no way of prompting {text!r}. {did_you_mean(text, filter(None, named))}')
+  return named[text]

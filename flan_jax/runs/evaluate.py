@@ -75,7 +75,7 @@ def evaluate(
   asked = Questions(split=split, examples=examples, lengths=task_feature_lengths, batch_size=batch_size, method=method,
                     normalization=normalization, max_decode_len=max_decode_len, seed=random_seed)
   if dry_run:
-    parts.read_tasks(tasks, split, 1, task_feature_lengths, random_seed)
+    list(parts.read_tasks(tasks, split, 1, task_feature_lengths, random_seed))
     return None
   folder = folder_for(eval_output_dir)
   evaluation = Judge(network, asked).evaluate(network, tasks, 'model', str(checkpoint_path))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from flan_jax.data import registry
 from flan_jax.data.vocabulary import active_vocabulary
@@ -51,9 +51,10 @@ class Judge:
       model, max_decode_len=questions.max_decode_len, eos_id=vocabulary.eos_id, batch_size=questions.batch_size
     )
     self._decode = vocabulary.decode
-    self._rows: dict[str, list] = {}
+    self._rows: dict[tuple[str, str], list] = {}
 
-  def evaluate(self, model: T5, tasks: Sequence[str], label: str, checkpoint: str = '') -> Evaluation:
+  def evaluate(self, model: T5, tasks: Sequence[str], label: str, checkpoint: str = '',
+               questions: Questions | None = None) -> Evaluation:
     """Answers all rows of the tasks.
 
     Args:
@@ -61,24 +62,32 @@ class Judge:
       tasks: single-template tasks, e.g. from `parts.evaluation_tasks`.
       label: names the model and its way of being asked.
       checkpoint: where the weights came from, for the record.
+      questions: other rows than the judge's own; how they are scored stays.
 
     Returns:
       Per template, per dataset and per cluster, with the predictions.
     """
     self._scorer.update(model)
     self._generator.update(model)
-    asked = self.questions
+    asked = questions or self.questions
     return protocol.evaluate_tasks(
-      (self._read(task) for task in tasks), label, self._scorer, self._generator, checkpoint=checkpoint,
+      self._read(tasks, asked), label, self._scorer, self._generator, checkpoint=checkpoint,
       decode=self._decode, metrics=_metrics(tasks), method=asked.method, normalization=asked.normalization,
       split=asked.split, seed=asked.seed,
     )  # fmt: skip
 
-  def _read(self, task: str) -> list:
-    if task not in self._rows:
-      asked = self.questions
-      self._rows[task] = parts.read_tasks([task], asked.split, asked.examples, asked.lengths, asked.seed)[0]
-    return self._rows[task]
+  def forget(self) -> None:
+    """Drops the rows that were read for other models to be asked."""
+    self._rows.clear()
+
+  def _read(self, tasks: Sequence[str], asked: Questions) -> Iterator[list]:
+    """The rows of tasks, read once for all models."""
+    new = [task for task in tasks if (task, asked.split) not in self._rows]
+    fresh = parts.read_tasks(new, asked.split, asked.examples, asked.lengths, asked.seed)
+    for task in tasks:
+      if (task, asked.split) not in self._rows:
+        self._rows[task, asked.split] = next(fresh)
+      yield self._rows[task, asked.split]
 
 
 def _metrics(tasks: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -1,13 +1,14 @@
 """What several runs need: a vocabulary in force, task modules imported, a model that fits, evaluation rows."""
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import seqio
 from flax import nnx
 
 from flan_jax.data import registry
+from flan_jax.data.questions import rows_of_tasks
 from flan_jax.data.roles import why_missing
 from flan_jax.data.rows import EvalRow, rows
 from flan_jax.data.vocabulary import use_vocabulary
@@ -119,9 +120,9 @@ def check_cached(name: str) -> None:
 
 def read_tasks(
   names: Sequence[str], split: str, limit: int | None, lengths: Mapping[str, int] | None, seed: int = 0
-) -> list[list[EvalRow]]:
-  """Reads the rows of tasks; every template of a dataset is asked about the same rows."""
-  return [rows(name, split, limit, seed, lengths) for name in names]
+) -> Iterator[list[EvalRow]]:
+  """Reads the rows of tasks as they are needed; every template of a dataset is asked about the same rows."""
+  return rows_of_tasks(names, split, limit, seed, lengths)
 
 
 class RankEvaluator:

@@ -1,64 +1,41 @@
-"""The held-out protocol: train without a cluster, ask about it, and compare with what an honest reader asks for."""
+"""The held-out protocol: for each cluster, train without it, ask about it, beside the controls that a reader asks for.
 
-import dataclasses
+Levers: `held_out` (one cluster, several, all), `arms` (what is compared), `stages` and `method` (the budget and what
+trains), `select_on` (choose templates on another split), `extra_tasks`. Run again, it goes on where it stopped; several
+processes may run the same command and share the cells, or each take some clusters (`only`).
+"""
+
 import pathlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import rich
 import seqio
-from flax import nnx
 
 from flan_jax.data import registry
-from flan_jax.data.dataset import Dataset
-from flan_jax.data.variants import ORDINARY, Variant
-from flan_jax.errors import UserError, did_you_mean
-from flan_jax.evaluation import paired, plots, report, results_file, tables
+from flan_jax.evaluation import plots, report, results_file, tables
+from flan_jax.evaluation.rank import Normalization
 from flan_jax.evaluation.results import Evaluation
-from flan_jax.models import T5, T5Config
-from flan_jax.peft import Method
+from flan_jax.heldout import arms as arms_lib
+from flan_jax.heldout import training_sets
+from flan_jax.heldout.arms import Arm, Stage
+from flan_jax.models import T5Config
+from flan_jax.peft import Full, Method
 from flan_jax.runs import parts
-from flan_jax.runs.finetune import finetune
-from flan_jax.runs.judge import Judge, Questions, folder_for
-from flan_jax.training import initial, losses
-from flan_jax.training.optimizers import Optimizer
+from flan_jax.runs.heldout_cell import Bench, Setting, check_extra
+from flan_jax.runs.judge import Questions, folder_for
+from flan_jax.training import losses
 
-WITHOUT = Variant(prompting='fields_only')
 CAPTION = 'Accuracy with 95 % bootstrap intervals; the dashed line is chance.'
 HALVES = 'Open circles are the plain half of a pair, filled ones the opposite half.'
-LABELS = {
-  'tuned': 'instruction-tuned',
-  'removed': 'same weights, instruction removed',
-  'contrast': 'trained without instructions',
-  'untuned': 'untuned',
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Stage:
-  """One stretch of training.
-
-  Attributes:
-    train_steps: its updates.
-    optimizer: a new one for each stage.
-    leave_out: a regex; datasets whose whole name matches sit this stage out (few datasets first, say).
-    contrast_steps: updates of the same stage for the model without instructions, whose shorter prompts pack more
-      examples into a step; None means as many.
-  """
-
-  train_steps: int
-  optimizer: Optimizer
-  leave_out: str | None = None
-  contrast_steps: int | None = None
 
 
 def zero_shot(
   *,
   model_dir: str,
   family: str,
-  held_out: str,
+  held_out: str | Sequence[str],
+  arms: Sequence[Any],
   stages: Sequence[Stage],
   model: T5Config,
   vocabulary: seqio.Vocabulary,
@@ -67,11 +44,13 @@ def zero_shot(
   method: Method | None = None,
   loss: losses.LossConfig | None = None,
   initial_checkpoint_path: str | None = None,
-  contrast: bool = True,
-  train_clusters: Sequence[str] | None = None,
+  only: str | Sequence[str] = (),
+  extra_tasks: Sequence[str] = (),
   pairs: Mapping[str, str] | None = None,
   split: str = 'test',
   examples: int | None = None,
+  normalization: Normalization = 'none',
+  max_decode_len: int = 64,
   skip_unavailable: bool = False,
   mixture_or_task_module: str | Sequence[str] = parts.TASK_MODULES,
   random_seed: int = 0,
@@ -79,12 +58,14 @@ def zero_shot(
   show_progress: bool = True,
   dry_run: bool = False,
 ) -> list[Evaluation]:
-  """Trains on all clusters but one (and those too close to it), then asks about the held-out ones.
+  """Makes a model for each held-out cluster and arm, asks them about that cluster, and reports.
 
   Args:
-    model_dir: gets a run folder for each stage, results.json, predictions/, heldout.png and report.html.
+    model_dir: gets a folder for each cluster and arm, results.json, predictions/, heldout.png and report.html.
     family: e.g. 'flan2021' or 'quickstart'.
-    held_out: the cluster; those that the family's rules exclude with it are held out and reported too.
+    held_out: the clusters that are held out in turn, each with those that the family's rules exclude with it; 'all'
+      for every cluster.
+    arms: `Arm`s, or lists of them, such as a curve.
     stages: of training, in order, each starting from the last one's weights.
     model: the network.
     vocabulary: of the tasks.
@@ -92,155 +73,122 @@ def zero_shot(
     batch_size: packed rows of a step.
     method: what trains; everything where None.
     loss: see `training.losses`.
-    initial_checkpoint_path: where the first stage starts; random weights where None.
-    contrast: also train a model without instructions by the same stages, and judge it.
-    train_clusters: train on these clusters only (the number of clusters is an experiment of FLAN's, section 4.1); None
-      takes all that are not held out.
+    initial_checkpoint_path: where arms without a start begin; random weights where None.
+    only: this process works at these held-out clusters only; the report has what all processes have done.
+    extra_tasks: tasks or mixtures that every arm is asked too, in no cluster of the family.
     pairs: datasets and the datasets that ask the opposite about the same rows.
     split: the held-out rows that are asked.
     examples: at most this many rows of each task.
+    normalization: of the options' log-likelihoods, see `rank`.
+    max_decode_len: tokens that generation may write.
     skip_unavailable: leave out datasets without rows on disk, a line for each, rather than fetch them or stop.
     mixture_or_task_module: modules that register tasks.
     random_seed: of everything.
     config_text: the operative configuration, for the report.
     show_progress: progress bars.
-    dry_run: plan the first stage and stop.
+    dry_run: say what each cell would do, plan the first stage that trains, and stop.
 
   Returns:
-    The evaluations: tuned, instruction removed, trained without instructions (if asked for), untuned.
+    The evaluations that are done, by cluster and then by arm, without predictions.
+
+  Raises:
+    UserError: where a cell was made with another configuration, among what else a user can mend.
   """
   parts.use_tasks(mixture_or_task_module)
-  make_model = parts.model_maker(model, vocabulary)
+  parts.model_maker(model, vocabulary)
   members = registry.family(family)
-  for cluster in (held_out, *(train_clusters or ())):
-    if cluster not in members.clusters:
-      raise UserError(f'Family {family!r} has no cluster {cluster!r}. {did_you_mean(cluster, members.clusters)}')
-  training = training_datasets(members, held_out, train_clusters)
-  allowed = {dataset.name for dataset in members.without(held_out)}
-  heldout = [dataset for dataset in members.datasets if dataset.name not in allowed]
+  clusters = training_sets.held_out_clusters(members, held_out)
+  mine = [name for name in clusters if name in training_sets.held_out_clusters(members, only or clusters, 'ONLY')]
+  by_name = arms_lib.in_order(arms)
+  check_extra(extra_tasks)
+  asked = Questions(split=split, examples=examples, lengths=task_feature_lengths, normalization=normalization,
+                    max_decode_len=max_decode_len, seed=random_seed)
+  setting = Setting(model, stages, method or Full(), task_feature_lengths, batch_size, loss or losses.LossConfig(),
+                    initial_checkpoint_path, asked, extra_tasks, pairs or {}, skip_unavailable, random_seed)
+  bench = Bench(pathlib.Path(model_dir), members, by_name, setting, vocabulary, config_text, show_progress)
+  cells = [(cluster, arm) for cluster in mine for arm in by_name.values()]
+  for cluster, arm in cells:
+    bench.check(cluster, arm)  # before anything trains
   if skip_unavailable:
-    heldout = _on_disk(members, heldout, split)
-  shared: dict[str, Any] = {
-    'model': model, 'vocabulary': vocabulary, 'task_feature_lengths': task_feature_lengths, 'batch_size': batch_size,
-    'method': method, 'loss': loss, 'mixture_or_task_module': mixture_or_task_module, 'random_seed': random_seed,
-    'show_progress': show_progress, 'config_text': config_text, 'checkpoint_period': 500, 'keep': 1,
-    'skip_unavailable': skip_unavailable,
-  }  # fmt: skip
+    _say_what_is_missing(members, mine, split)
   if dry_run:
-    first = stages[0]
-    finetune(model_dir=model_dir, mixture_or_task_name=stage_mixture(first, members, training),
-             train_steps=first.train_steps, optimizer=first.optimizer, dry_run=True, **shared)
+    _plan(bench, cells)
     return []
   folder = folder_for(model_dir)
-  weights = {}
-  for name, variant in (('tuned', ORDINARY), ('contrast', WITHOUT)) if contrast else (('tuned', ORDINARY),):
-    mixtures = [stage_mixture(stage, members, training, variant) for stage in stages]
-    weights[name] = _train(folder / name, stages, mixtures, variant == WITHOUT, initial_checkpoint_path, shared)
-  models = {name: initial.restore_model(path, make_model) for name, path in weights.items()}
-  models['untuned'] = _start(make_model, initial_checkpoint_path, random_seed)
-  asked = Questions(split=split, examples=examples, lengths=task_feature_lengths, seed=random_seed)
-  evaluations = _judge(models, members, heldout, asked, weights, dict(pairs or {}))
-  _write(folder, evaluations, held_out, config_text)
-  return evaluations
+  _settle(bench, cells)
+  wanted = [(cluster, arm) for cluster in clusters for arm in by_name.values()]
+  done = [found for cluster, arm in wanted if (found := bench.evaluation(cluster, arm)) is not None]
+  missing = [f'{cluster}/{arm.name}' for cluster, arm in wanted if bench.evaluation(cluster, arm) is None]
+  if done:
+    _write(folder, done, missing, config_text)
+  if missing:
+    print(f'{len(done)} of {len(wanted)} cells are done; missing: {", ".join(missing)}')
+  return done
 
 
-def training_datasets(family: registry.Family, held_out: str, clusters: Sequence[str] | None = None) -> list[Dataset]:
-  """The datasets that may train a model to be judged on a cluster, of some clusters only where these are given.
-
-  Raises:
-    UserError: where a cluster is asked for that is held out, or no dataset remains.
-  """
-  allowed = family.without(held_out)
-  for cluster in clusters or ():
-    if cluster not in {dataset.cluster for dataset in allowed}:
-      raise UserError(f'The cluster {cluster!r} cannot train a model that is judged on {held_out!r}: it is held out.')
-  return [dataset for dataset in allowed if clusters is None or dataset.cluster in clusters]
+def _settle(bench: Bench, cells: Sequence[tuple[str, Arm]]) -> None:
+  """Works at the cells, again and again while that gets any of them done: one may have waited for another process."""
+  left = list(cells)
+  while left:
+    states = [bench.settle(*cell) for cell in left]
+    still = [cell for cell, state in zip(left, states, strict=True) if state != 'done']
+    if len(still) == len(left):
+      return
+    left = still
 
 
-def _on_disk(family: registry.Family, datasets: Sequence[Dataset], split: str) -> list[Dataset]:
-  """The datasets that have rows of a role on disk; a line says of each other why it has none."""
-  found, left_out = parts.on_disk([family.task(dataset) for dataset in datasets], split)
-  for line in left_out:
+def _say_what_is_missing(family: registry.Family, held_out: Sequence[str], split: str) -> None:
+  """A line for each held-out dataset without rows on disk."""
+  judged = dict.fromkeys(family.task(d) for cluster in held_out for d in training_sets.judged(family, cluster))
+  for line in parts.on_disk(list(judged), split)[1]:
     print(line)
-  return [dataset for dataset in datasets if family.task(dataset) in found]
 
 
-def stage_mixture(stage: Stage, family: registry.Family, datasets: Sequence[Dataset],
-                  variant: Variant = ORDINARY) -> str:
-  """The name of the mixture that a stage trains on.
+def _plan(bench: Bench, cells: Sequence[tuple[str, Arm]]) -> None:
+  for cell in cells:
+    print(bench.describe(*cell))
+  trained = [cell for cell in cells if cell[1].trains and cell[1].start is None]
+  if trained:
+    cluster, arm = trained[0]
+    print(f'\nthe first stage of {cluster}/{arm.name}:')
+    bench.dry_run(cluster, arm)
 
-  Raises:
-    UserError: where the stage leaves nothing, or its regex leaves out nothing.
+
+def by_arm(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+  """Puts the cells of each arm together: of every cluster what the model says that did not see it.
+
+  A cluster that only left with another one (FLAN's exclusion rules) is taken from that cell where it is not held out
+  in its own right.
   """
-  try:
-    pattern = re.compile(stage.leave_out) if stage.leave_out is not None else None
-  except re.error as error:
-    raise UserError(f'runs.Stage.leave_out = {stage.leave_out!r} is not a regular expression: {error}.') from error
-  kept = [dataset for dataset in datasets if pattern is None or not pattern.fullmatch(dataset.name)]
-  if not kept or (pattern is not None and len(kept) == len(datasets)):
-    raise UserError(f'runs.Stage.leave_out = {stage.leave_out!r} leaves {len(kept)} of {len(datasets)} datasets: '
-                    f'{", ".join(dataset.name for dataset in datasets)}.')
-  return registry.mixture_of([family.task(dataset, variant) for dataset in kept], family.max_rate)
-
-
-def _train(folder: pathlib.Path, stages: Sequence[Stage], mixtures: Sequence[str], is_contrast: bool, start: str | None,
-           shared: Mapping[str, Any]) -> str:
-  """Trains all stages; each run folder that is finished already is found so and left alone."""
-  for number, (stage, mixture) in enumerate(zip(stages, mixtures, strict=True), 1):
-    run = folder / f'stage_{number}'
-    steps = stage.contrast_steps if is_contrast and stage.contrast_steps else stage.train_steps
-    finetune(model_dir=str(run), mixture_or_task_name=mixture, train_steps=steps, optimizer=stage.optimizer,
-             initial_checkpoint_path=start, **shared)
-    start = str(run)
-  return str(start)
-
-
-def _start(make_model: Any, path: str | None, seed: int) -> T5:
-  """The model before any tuning."""
-  if path is not None:
-    return initial.restore_model(path, make_model)
-  return make_model(nnx.Rngs(params=jax.random.key(seed)))
-
-
-def _judge(models: Mapping[str, T5], family: registry.Family, heldout: Sequence[Dataset], asked: Questions,
-           weights: Mapping[str, str], pairs: Mapping[str, str]) -> list[Evaluation]:
-  """Asks every model in its ways, and pairs the datasets that ask the opposite."""
-  instructed = [task for dataset in heldout for task in parts.evaluation_tasks(family.task(dataset))]
-  bare = [family.task(dataset, WITHOUT) for dataset in heldout]
-  ways = {'tuned': ('tuned', instructed), 'removed': ('tuned', bare)}
-  if 'contrast' in models:
-    ways['contrast'] = ('contrast', bare)
-  ways['untuned'] = ('untuned', instructed)
-  judge = Judge(models['untuned'], asked)
-  found = []
-  for label, (name, tasks) in ways.items():
-    evaluation = judge.evaluate(models[name], tasks, LABELS[label], weights.get(name, ''))
-    by_dataset: dict[str, list] = {}
-    for template in evaluation.templates:
-      by_dataset.setdefault(template.dataset, []).append(template)
-    measured = [paired.paired_accuracy(by_dataset[plain], by_dataset[opposite], seed=asked.seed)
-                for plain, opposite in pairs.items() if plain in by_dataset and opposite in by_dataset]
-    found.append(dataclasses.replace(evaluation, paired=measured))
-  return found
-
-
-def _write(folder: pathlib.Path, evaluations: list[Evaluation], held_out: str, config_text: str) -> None:
-  """Writes numbers, predictions, the picture and the report, and prints the tables."""
-  results_file.write_results(folder / 'results.json', evaluations)
+  found: dict[str, list[Evaluation]] = {}
   for evaluation in evaluations:
-    results_file.write_predictions(folder / 'predictions', evaluation)
-  measured = any(evaluation.paired for evaluation in evaluations)
+    found.setdefault(evaluation.model, []).append(evaluation)
+  own = {evaluation.origin.held_out for evaluation in evaluations if evaluation.origin}
+
+  def kept(cells: Sequence[Evaluation], attribute: str) -> list[Any]:
+    return [item for cell in cells for item in getattr(cell, attribute)
+            if cell.origin and (item.cluster == cell.origin.held_out or item.cluster not in own)]
+
+  return [
+    Evaluation(label, cells[0].checkpoint, kept(cells, 'templates'), kept(cells, 'datasets'), kept(cells, 'clusters'),
+               kept(cells, 'paired'))
+    for label, cells in found.items()
+  ]  # fmt: skip
+
+
+def _write(folder: pathlib.Path, evaluations: list[Evaluation], missing: Sequence[str], config_text: str) -> None:
+  """Writes numbers, the picture and the report, and prints the tables."""
+  results_file.write_results(folder / 'results.json', evaluations, {'gin': config_text, 'missing': list(missing)})
+  shown = by_arm(evaluations)
+  held_out = list(dict.fromkeys(evaluation.origin.held_out for evaluation in evaluations if evaluation.origin))
+  measured = any(evaluation.paired for evaluation in shown)
   draw = plots.paired_bars if measured else plots.cluster_bars
-  picture = draw(folder / 'heldout.png', evaluations, title=f'Held out: {held_out}')
-  shown = ([tables.paired_table(evaluations)] if measured else []) + [tables.cluster_table(evaluations),
-                                                                      tables.dataset_table(evaluations)]
-  report.write_report(folder / 'report.html', f'Zero-shot on {held_out}', [
-    report.Section('What was asked', paragraphs=[
-      f'The cluster {held_out!r}, and those that its exclusion rules name, took no part in training.',
-      'Where a question is also asked the opposite way, the mean of both halves is the measure: a model that ignores '
-      'the instruction gives the same answer twice and ends at chance, however well it does on one half.',
-    ], images=[(picture, CAPTION + (' ' + HALVES if measured else ''))], tables=shown),
+  picture = draw(folder / 'heldout.png', shown, title=f'Held out: {", ".join(held_out)}')
+  found = [tables.paired_table(shown)] if measured else []
+  found += [tables.cluster_table(shown), tables.dataset_table(shown)]
+  report.write_report(folder / 'report.html', f'Zero-shot on {", ".join(held_out)}', [
+    report.Section('Results', images=[(picture, CAPTION + (' ' + HALVES if measured else ''))], tables=found),
     report.Section('Configuration', code=config_text),
   ])  # fmt: skip
-  for table in shown:
+  for table in found:
     rich.print(table)

@@ -148,8 +148,9 @@ def test_a_file_that_is_no_vocabulary_names_its_macro(fails, tmp_path):
 
 
 @pytest.mark.parametrize(('flag', 'told'), [
-  ('HELD_OUT=nly', "Family 'quickstart' has no cluster 'nly'. Did you mean 'nli'"),
+  ('HELD_OUT=nly', "HELD_OUT: family 'quickstart' has no cluster 'nly'. Did you mean 'nli'"),
   ('FAMILY=quickstrat', "no task family 'quickstrat'. Did you mean 'quickstart'"),
+  ("CONTROLS=['one']", "ARMS or CONTROLS holds 'one': each item is a runs.Arm, or a list"),
   ("STAGES=['one']", 'STAGES (runs.zero_shot.stages) must be a list, each item a Stage'),
 ])
 def test_a_mistake_in_a_zero_shot_command_is_one_line(fails, tmp_path, flag, told):

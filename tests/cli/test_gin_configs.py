@@ -26,7 +26,7 @@ COUNTS = {
   'byt5_xxl': 12_906_899_328,
 }  # fmt: skip
 PUBLISHED = re.compile(r'(t5_1_[01]|mt5|byt5)_(small|base|large|3b|11b|xl|xxl)')
-VALUES = {'TRAIN_STEPS': '100', 'OLD_TASKS': "('flan2021.sst2',)", 'TRAIN_CLUSTERS': "('topic',)"}
+VALUES = {'TRAIN_STEPS': '100', 'OLD_TASKS': "('flan2021.sst2',)"}
 
 
 def in_folder(*folders):

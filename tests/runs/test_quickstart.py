@@ -8,7 +8,6 @@ import pytest
 from flan_jax import gin_text
 from flan_jax.comparison import rows
 from flan_jax.evaluation import results_file
-from flan_jax.runs.zero_shot import LABELS
 from scripts import compare_peft, quickstart
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('quickstart')]  # minutes; both need the one trained model
@@ -25,22 +24,22 @@ def finished(tmp_path_factory):
 def test_instructions_are_followed_on_clusters_that_were_never_trained(finished):
   folder = finished / 'seed_31'
   evaluations = results_file.read_results(folder / 'results.json')
-  means = {evaluation.model: {pair.dataset: pair.mean for pair in evaluation.paired} for evaluation in evaluations}
-  assert means[LABELS['tuned']]['quickstart_nli'] >= 65
-  for label in ('removed', 'contrast', 'untuned'):
-    assert means[LABELS[label]]['quickstart_nli'] < 60
-  plain = {evaluation.model: evaluation.paired[0].plain for evaluation in evaluations}
-  assert plain[LABELS['contrast']] > 75  # the trap: without any instruction the plain half looks learned
+  by_arm = {evaluation.origin.arm: evaluation for evaluation in evaluations}
+  means = {arm: {pair.dataset: pair.mean for pair in evaluation.paired} for arm, evaluation in by_arm.items()}
+  assert means['tuned']['quickstart_nli'] >= 65
+  for arm in ('removed', 'contrast', 'untuned'):
+    assert means[arm]['quickstart_nli'] < 60
+  assert by_arm['contrast'].paired[0].plain > 75  # the trap: without any instruction the plain half looks learned
   adapted = json.loads((folder / 'lora' / 'adaptation.json').read_text())
   assert adapted['new']['adapter attached']['value'] > adapted['new']['before']['value'] + 10
   assert adapted['old']['adapter removed'] == adapted['old']['before']
   assert adapted['trainable'] < 0.06 * adapted['total']
-  assert {'report.html', 'heldout.png', 'predictions', 'tuned', 'contrast'} <= {p.name for p in folder.iterdir()}
+  assert {'report.html', 'heldout.png', 'predictions', 'nli', 'lora'} <= {p.name for p in folder.iterdir()}
 
 
 def test_every_method_learns_a_task_that_the_base_does_not_know(finished, tmp_path):
   flags = ['--gin_file=experiments/compare_long.gin', f'--gin.MODEL_DIR={tmp_path}', '--gin.TIMING_ROUNDS=0',
-           f'--gin.CHECKPOINT_PATH={finished / "seed_31" / "tuned" / "stage_2"}', '--gin.EVALUATOR_NUM_EXAMPLES=100',
+           f'--gin.CHECKPOINT_PATH={finished / "seed_31" / quickstart.TUNED}', '--gin.EVALUATOR_NUM_EXAMPLES=100',
            "--gin.OLD_TASKS=('quickstart_topic',)", f'--tfds_data_dir={finished / "tfds"}',
            '--gin_bindings=training.Partitioner.num_devices = 1',
            '--gin_bindings=runs.compare_peft.partitioner = @training.Partitioner()']  # fmt: skip

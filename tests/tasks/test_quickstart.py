@@ -10,7 +10,8 @@ import seqio
 from flan_jax.data import registry, vocabulary
 from flan_jax.data.rows import rows
 from flan_jax.errors import UserError
-from flan_jax.runs import zero_shot
+from flan_jax.heldout import training_sets
+from flan_jax.heldout.arms import Arm, Stage
 from flan_jax.training import optimizers
 from tasks import quickstart
 from tasks.quickstart import builder, generators
@@ -104,20 +105,12 @@ def test_held_out_clusters_take_no_part_in_training():
 
 
 def test_the_first_stage_leaves_out_exactly_the_opposites():
-  training = zero_shot.training_datasets(quickstart.FAMILY, 'nli')
-  stage = zero_shot.Stage(1, optimizers.adamw(), leave_out=f'.*{OPPOSITE}')
-  first = registry.tasks_of(zero_shot.stage_mixture(stage, quickstart.FAMILY, training))
+  tuned = Arm('tuned', 'tuned')
+  training = training_sets.datasets(tuned, quickstart.FAMILY, 'nli')
+  stage = Stage(1, optimizers.adamw(), leave_out=f'.*{OPPOSITE}')
+  first = training_sets.stage_tasks(stage, tuned, quickstart.FAMILY, training)
   assert sorted(first) == sorted(d.name for d in training if not d.name.endswith(OPPOSITE))
   assert len(first) == 9 and len(training) == 16
-  with pytest.raises(UserError, match='leaves 16 of 16'):
-    zero_shot.stage_mixture(zero_shot.Stage(1, optimizers.adamw(), leave_out='nothing'), quickstart.FAMILY, training)
-
-
-def test_training_on_some_clusters_only():
-  some = zero_shot.training_datasets(quickstart.FAMILY, 'nli', ('topic', 'sentiment'))
-  assert {dataset.cluster for dataset in some} == {'topic', 'sentiment'} and len(some) == 4
-  with pytest.raises(UserError, match="'paraphrase' cannot train"):
-    zero_shot.training_datasets(quickstart.FAMILY, 'nli', ('paraphrase',))
 
 
 def test_all_datasets_are_mixed_evenly(suite):

@@ -1,0 +1,160 @@
+"""The held-out protocol on a toy family: what is trained, asked, reused, refused, left to others, and put together."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+import seqio
+
+from flan_jax.data import vocabulary
+from flan_jax.errors import UserError
+from flan_jax.evaluation import results_file
+from flan_jax.heldout.arms import Arm, Stage
+from flan_jax.models import T5Config
+from flan_jax.peft import LoRA
+from flan_jax.runs import heldout_cell, zero_shot
+from flan_jax.training import optimizers
+from flan_jax.work import claims
+from tests.data.conftest import registries, restored  # noqa: F401  a fixture
+from tests.heldout import toy_family
+
+MODEL = T5Config(vocab_size=384, emb_dim=8, num_heads=1, head_dim=8, mlp_dim=8, num_encoder_layers=1,
+                 num_decoder_layers=1, logits_via_embedding=True, dtype='float32', dropout_rate=0.0)
+TUNED = Arm('tuned', 'tuned')
+REMOVED = Arm('removed', 'tuned, no instruction', start='tuned', trains_on='nothing', ask_prompts='fields_only')
+UNTUNED = Arm('untuned', 'untuned', trains_on='nothing')
+
+
+@pytest.fixture
+def protocol(registries, tmp_path, monkeypatch):  # noqa: F811
+  """Runs the protocol, and returns its evaluations and which stages were trained now."""
+  toy_family.register()
+  trained = []
+  finetune = heldout_cell.finetune
+
+  def counted(**options):
+    trained.append('/'.join(options['model_dir'].split('/')[-3:]))
+    return finetune(**options)
+
+  monkeypatch.setattr(heldout_cell, 'finetune', counted)
+
+  def run(*arms, **changes):
+    trained.clear()
+    options = {
+      'model_dir': str(tmp_path / 'run'), 'family': 'toys', 'held_out': ('red', 'blue'), 'model': MODEL,
+      'stages': [Stage(2, optimizers.adamw(1e-2))], 'vocabulary': seqio.ByteVocabulary(), 'batch_size': 8,
+      'task_feature_lengths': {'inputs': 64, 'targets': 8}, 'mixture_or_task_module': (), 'show_progress': False,
+    }  # fmt: skip
+    found = zero_shot.zero_shot(arms=arms or [TUNED, [REMOVED], UNTUNED], **{**options, **changes})
+    return found, list(trained)
+
+  with restored(vocabulary._ACTIVE):
+    yield run
+
+
+def test_every_cluster_and_arm_is_a_cell_with_its_origin(protocol, tmp_path, capsys):
+  found, trained = protocol()
+  assert trained == ['red/tuned/stage_1', 'blue/tuned/stage_1']
+  assert [(one.origin.held_out, one.origin.arm) for one in found] == [
+    (cluster, arm) for cluster in ('red', 'blue') for arm in ('tuned', 'removed', 'untuned')]
+  tuned, removed, untuned = found[:3]
+  assert tuned.origin.trained_on == ['green_a', 'green_b', 'blue_a'] and tuned.origin.steps == 2
+  assert removed.origin.trained_on == tuned.origin.trained_on and removed.origin.trainable == 0
+  assert untuned.origin.trained_on == [] and untuned.origin.parameters == tuned.origin.trainable
+  assert {result.dataset for result in tuned.datasets} == {'red_a', 'red_opposite', 'red_hard', 'grey_a'}
+  assert len(tuned.templates) == 8 and len(removed.templates) == 4
+  record = results_file.read_record(tmp_path / 'run' / 'results.json')
+  assert record.evaluations == found and record.config['missing'] == []
+  whole = results_file.with_predictions(tmp_path / 'run' / 'predictions', tuned)
+  assert all(len(result.predictions) == 8 for result in whole.templates)
+  assert {'heldout.png', 'report.html'} <= {path.name for path in (tmp_path / 'run').iterdir()}
+  assert not list((tmp_path / 'run').rglob('*claim*'))
+  assert len({one.origin.digest for one in found}) == len(found)
+  del capsys
+
+
+def test_what_is_done_is_reused_and_what_is_asked_otherwise_is_asked_anew(protocol, tmp_path):
+  first, _ = protocol(held_out='blue')
+  again, trained = protocol(held_out='blue')
+  assert again == first and trained == []
+  fewer, trained = protocol(held_out='blue', examples=4)
+  assert trained == [] and {result.rows for one in fewer for result in one.templates} == {4}
+  shutil.rmtree(tmp_path / 'run' / 'blue' / 'removed')
+  _, trained = protocol(held_out='blue', examples=4)
+  assert trained == []
+  _, trained = protocol(TUNED, UNTUNED, Arm('more', 'more', train_rows=5), held_out='blue', examples=4)
+  assert trained == ['blue/more/stage_1']
+
+
+def test_another_configuration_is_refused_before_anything_trains(protocol):
+  protocol(held_out='blue')
+  other = {'batch_size: 8 there, 4 here': {'batch_size': 4}, 'seed: 0 there, 1 here': {'random_seed': 1},
+           'method: ': {'method': LoRA(rank=1)}, 'stages: ': {'stages': [Stage(3, optimizers.adamw(1e-2))]}}
+  for told, changes in other.items():
+    with pytest.raises(UserError, match=f'blue/tuned was made with another configuration .{told}'):
+      protocol(held_out='blue', **changes)
+
+
+def test_an_arm_on_all_clusters_trains_once_and_one_on_the_cluster_starts_from_another(protocol, tmp_path):
+  included = Arm('included', 'included', trains_on='all')
+  prompted = Arm('adapted', 'adapted', trains_on='cluster', start='included', method=LoRA(rank=1), train_rows=6)
+  found, trained = protocol(included, prompted)
+  assert trained == ['all/included/stage_1', 'red/adapted/stage_1', 'blue/adapted/stage_1']
+  adapted = found[1]
+  assert adapted.origin.method['method'] == 'lora' and 0 < adapted.origin.trainable < adapted.origin.parameters
+  assert adapted.origin.steps == 4 and set(adapted.origin.trained_on) == set(toy_family.MEMBERS)
+  config = json.loads((tmp_path / 'run' / 'red' / 'adapted' / 'config.json').read_text())
+  assert config['stages'][0]['tasks'] == ['toys.red_a.6_rows', 'toys.red_opposite.6_rows', 'toys.red_hard.6_rows']
+
+
+def test_a_cell_that_another_process_holds_is_left_to_it_and_those_that_need_it_wait(protocol, tmp_path, capsys):
+  with claims.claimed(tmp_path / 'run' / 'blue' / 'tuned' / heldout_cell.CLAIM):
+    found, trained = protocol(held_out='blue')
+  assert trained == [] and [one.origin.arm for one in found] == ['untuned']
+  told = capsys.readouterr().out
+  assert 'blue/tuned: claimed by process' in told and 'blue/removed: waits for the arm that it starts from' in told
+  assert '1 of 3 cells are done; missing: blue/tuned, blue/removed' in told
+  assert len(protocol(held_out='blue')[0]) == 3
+
+
+def test_a_process_may_take_some_clusters_and_the_report_has_all_that_is_done(protocol):
+  assert {one.origin.held_out for one in protocol(only='blue')[0]} == {'blue'}
+  found, trained = protocol(only=('red',))
+  assert {one.origin.held_out for one in found} == {'red', 'blue'} and trained == ['red/tuned/stage_1']
+
+
+def test_extra_tasks_are_asked_of_every_arm_and_pairs_are_measured(protocol):
+  found, _ = protocol(TUNED, UNTUNED, extra_tasks=('toys.green_a',), pairs={'red_a': 'red_opposite'}, held_out='red')
+  for one in found:
+    assert 'green_a' in {result.dataset for result in one.datasets}
+    assert one.paired[0].opposite_dataset == 'red_opposite' and one.paired[0].n == 0 + 8
+
+
+def test_a_plan_writes_nothing(protocol, tmp_path, capsys):
+  assert protocol(dry_run=True)[0] == []
+  told = capsys.readouterr().out
+  assert 'red/tuned: trains 2 steps on green_a, green_b, blue_a; asks 8 tasks' in told
+  assert 'red/removed: weights of tuned; asks 4 tasks' in told
+  assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(('changes', 'told'), [
+  ({'family': 'toyz'}, "no task family 'toyz'. Did you mean 'toys'"),
+  ({'held_out': 'bleu'}, "HELD_OUT: family 'toys' has no cluster 'bleu'. Did you mean 'blue'"),
+  ({'only': 'bleu'}, "ONLY: family 'toys' has no cluster 'bleu'"),
+  ({'extra_tasks': ('toys.gren_a',)}, "EXTRA_TASKS: There is no task or mixture 'toys.gren_a'. Did you mean"),
+])  # fmt: skip
+def test_what_cannot_be_meant_is_said_and_nothing_written(protocol, tmp_path, changes, told):
+  with pytest.raises(UserError, match=told):
+    protocol(**changes)
+  assert not (tmp_path / 'run').exists()
+
+
+def test_cells_of_an_arm_are_put_together_by_held_out_cluster(protocol):
+  found, _ = protocol(UNTUNED, held_out=('red', 'grey'))
+  (merged,) = zero_shot.by_arm(found)
+  assert [result.cluster for result in merged.clusters] == ['red', 'grey']  # grey from its own cell, not from red's
+  (alone,) = zero_shot.by_arm([one for one in found if one.origin.held_out == 'red'])
+  assert [result.cluster for result in alone.clusters] == ['red', 'grey']
+  assert dataclasses.replace(merged, model='x').origin is None
