@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from flan_jax.data.dataset import LABEL, Dataset, Fields, Row, text_fields
+from flan_jax.data.dataset import GROUP, LABEL, Dataset, Fields, Row, text_fields
 from flan_jax.data.own_rows import OwnRows
 from flan_jax.data.roles import ROW_ID
 from flan_jax.data.source import rows_of
@@ -69,7 +69,10 @@ def check_fields(dataset: Dataset, spec: Spec) -> set[str]:
     given.update(dataset.fields(row))
     _check_given(dataset, given, spec)
     example = dataset.example(row)
-    names.update(example)
+    if not _is(example.get(GROUP, ''), tf.string, 0):
+      raise UserError(f'Dataset {dataset.name!r}: its group must be one string, not {_told(example[GROUP])}; '
+                      'tf.strings.as_string writes a number.')
+    names.update(example.keys() - {GROUP})
     return example
 
   with explained(dataset, spec):

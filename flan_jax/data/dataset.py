@@ -18,7 +18,8 @@ Fields = dict[str, tf.Tensor]
 LABEL = 'label'
 REFERENCES = 'references'
 QUOTED_ANSWER = 'answer_'  # the answer where a target says more than it, see `official.OfficialDataset`
-RESERVED = frozenset({ANSWER, OPTIONS, LABEL, REFERENCES, QUOTED_ANSWER})
+GROUP = 'group_'  # what `Dataset.group` gives
+RESERVED = frozenset({ANSWER, OPTIONS, LABEL, REFERENCES, QUOTED_ANSWER, GROUP})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +38,10 @@ class Dataset:
     splits: which rows train, validate and test; the default suits files too (see `own_rows.default_splits`).
     options: the options of every row, where they are always the same.
     keep: rows for which it gives False are left out, and counted.
-    metrics: names in `flan_jax.evaluation.metrics`, computed for generation; classification is scored by rank.
+    metrics: names in `flan_jax.evaluation.metrics`; where options are ranked, they stand beside accuracy.
     exemplars: how many solved examples the `fewshot` tasks put before the question, as far as they fit.
+    group: where rows belong together, the string that those of one group share: MultiRC asks about every answer to a
+      question in a row of its own. Metrics that go by question need it, and intervals draw whole groups.
   """
 
   name: str
@@ -51,6 +54,7 @@ class Dataset:
   keep: Callable[[Row], tf.Tensor] | None = None
   metrics: tuple[str, ...] = ('accuracy',)
   exemplars: int = 16
+  group: Callable[[Row], tf.Tensor] | None = None
 
   repeats_templates: ClassVar[bool] = False  # ours never do; other people's may
   whole_rounds: ClassVar[bool] = False  # round-robin drops the rows behind the last whole round, as official code does
@@ -83,7 +87,7 @@ class Dataset:
 
     Returns:
       The declared fields, plus `answer` (string scalar), `options` (string [n], empty for free text) and `references`
-      (string [m], the answer alone unless the dataset gives more).
+      (string [m], the answer alone unless the dataset gives more); and the group, of a dataset that has groups.
     """
     fields = dict(self.fields(row))
     label = fields.pop(LABEL, None)
@@ -97,6 +101,8 @@ class Dataset:
     references = fields.pop(REFERENCES, None)
     fields[OPTIONS] = choices
     fields[REFERENCES] = fields[ANSWER][tf.newaxis] if references is None else references
+    if self.group is not None:
+      fields[GROUP] = self.group(row)
     return fields
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from flan_jax.data import provenance, registry
+from flan_jax.data.dataset import GROUP
 from flan_jax.data.source import ROW_ID
 from flan_jax.data.vocabulary import active_vocabulary
 
@@ -35,6 +36,7 @@ class EvalRow:
     inverted: the target is not the answer, so that the row says nothing about accuracy.
     row_id: the TFDS row.
     truncated: the prompt or the target did not fit the feature lengths.
+    group: which rows belong together (`Dataset.group`); '' where none do.
   """
 
   inputs: np.ndarray
@@ -52,6 +54,7 @@ class EvalRow:
   inverted: bool
   row_id: str
   truncated: bool
+  group: str = ''
 
 
 def rows(
@@ -104,4 +107,5 @@ def of_example(info: registry.TaskInfo, example: Mapping[str, Any]) -> EvalRow:
     inverted=template >= 0 and info.dataset.templates[template].inverted,
     row_id=example[ROW_ID].decode(),
     truncated=provenance.count_truncated(example[provenance.FEATURE]) > 0,
+    group=example[GROUP].decode() if info.dataset.group else '',
   )

@@ -1,7 +1,8 @@
 """From templates to datasets to clusters: unweighted means, with intervals that draw questions anew.
 
 A question is asked under several templates, and its answers are not independent of each other: an interval here draws
-the question with all its answers. The interval of a cluster holds its datasets fixed.
+the question with all its answers, and the rows of a group (`Dataset.group`) together. The interval of a cluster holds
+its datasets fixed.
 """
 
 import collections
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from flan_jax.errors import UserError
-from flan_jax.evaluation import statistics
+from flan_jax.evaluation import credits, statistics
 from flan_jax.evaluation.results import ClusterResult, DatasetResult, TemplateResult
 from flan_jax.evaluation.statistics import Estimate
 
@@ -83,17 +84,12 @@ def _dataset(results: Sequence[TemplateResult], excluded: list[str], seed: int) 
 
 def _average(groups: Sequence[Sequence[TemplateResult]], seed: int) -> Estimate:
   """Returns the mean over groups of the mean over templates, with an interval where all metrics are means of rows."""
-  tables = [statistics.align([_credits(result) for result in group]) for group in groups]
-  if all(table.size and not np.isnan(table).all(axis=0).any() for table in tables):
-    return statistics.macro_average([100.0 * table for table in tables], seed=seed)
+  tables = [credits.table(group) for group in groups]
+  if all(table.complete for table in tables):
+    values, units = [100.0 * table.values for table in tables], [table.units for table in tables]
+    return statistics.macro_average(values, units=units, seed=seed)
   value = float(np.mean([np.mean([result.score.value for result in group]) for group in groups]))
   return Estimate(value, None, None, sum(group[0].rows for group in groups))
-
-
-def _credits(result: TemplateResult) -> dict[str, float]:
-  return {
-    prediction.row_id: prediction.credit for prediction in result.predictions if prediction.credit is not None
-  }
 
 
 def _mean_or_none(values: Sequence[float | None]) -> float | None:

@@ -21,14 +21,16 @@ def chance(predictions: 'Sequence[Prediction] | Sequence[EvalRow]') -> float | N
 
 
 def majority(predictions: 'Sequence[Prediction] | Sequence[EvalRow]') -> float | None:
-  """Returns the percentage of rows with the most frequent answer; None where a row has no options.
+  """Returns the percentage of rows for which the most frequent answer is right; None where a row has no options.
 
-  Where rows have options of their own (COPA), their texts hardly repeat, and the class is the answer's position.
+  Where rows have options of their own (COPA), their texts hardly repeat, and the class is the answer's position. A row
+  with several right options (ReCoRD) counts for each of them, once.
   """
   if not predictions or not all(prediction.options for prediction in predictions):
     return None
   shared = len({frozenset(prediction.options) for prediction in predictions}) == 1
-  classes = collections.Counter(
-    prediction.answer if shared else prediction.answer_index for prediction in predictions
-  )
-  return 100.0 * max(classes.values()) / len(predictions)
+  classes: collections.Counter[str | int] = collections.Counter()
+  for prediction in predictions:
+    right = [place for place, option in enumerate(prediction.options) if option in prediction.references]
+    classes.update({prediction.options[place] for place in right} if shared else right)
+  return 100.0 * max(classes.values(), default=0) / len(predictions)

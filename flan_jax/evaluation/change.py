@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from flan_jax.errors import UserError
-from flan_jax.evaluation import statistics
+from flan_jax.evaluation import credits, statistics
 from flan_jax.evaluation.results import TemplateResult
 from flan_jax.evaluation.statistics import Estimate
+
+Pair = tuple[TemplateResult, TemplateResult]  # of the same task, after and before
 
 
 def change(after: Sequence[TemplateResult], before: Sequence[TemplateResult], seed: int = 0) -> Estimate:
@@ -25,29 +27,59 @@ def change(after: Sequence[TemplateResult], before: Sequence[TemplateResult], se
   Raises:
     UserError: where the two were not asked the same.
   """
-  groups: dict[str, list[tuple[TemplateResult, TemplateResult]]] = {}
+  return _change(_pairs(after, before), seed)
+
+
+def by_dataset(
+  after: Sequence[TemplateResult], before: Sequence[TemplateResult], seed: int = 0
+) -> dict[str, Estimate]:
+  """Returns the change of each dataset, the mean over its templates; see `change`."""
+  return _by('dataset', after, before, seed)
+
+
+def by_cluster(
+  after: Sequence[TemplateResult], before: Sequence[TemplateResult], seed: int = 0
+) -> dict[str, Estimate]:
+  """Returns the change of each cluster, the unweighted mean over its datasets; see `change`."""
+  return _by('cluster', after, before, seed)
+
+
+def _by(
+  attribute: str, after: Sequence[TemplateResult], before: Sequence[TemplateResult], seed: int
+) -> dict[str, Estimate]:
+  pairs = _pairs(after, before)
+  names = dict.fromkeys(getattr(later, attribute) for later, _ in pairs)
+  return {name: _change([pair for pair in pairs if getattr(pair[0], attribute) == name], seed) for name in names}
+
+
+def _pairs(after: Sequence[TemplateResult], before: Sequence[TemplateResult]) -> list[Pair]:
   earlier = {result.task: result for result in before if result.method != 'excluded'}
   later = {result.task: result for result in after if result.method != 'excluded'}
   if not later or earlier.keys() != later.keys():
     raise UserError(f'a change needs the same tasks before and after, not {sorted(earlier)} and {sorted(later)}')
-  for task, result in later.items():
-    groups.setdefault(result.dataset, []).append((result, earlier[task]))
-  tables = [statistics.align([_differences(*pair) for pair in pairs]) for pairs in groups.values()]
-  if all(table.size and not np.isnan(table).all(axis=0).any() for table in tables):
-    return statistics.macro_average(tables, seed=seed)
-  means = [np.mean([one.score.value - two.score.value for one, two in pairs]) for pairs in groups.values()]
-  return Estimate(float(np.mean(means)), None, None, sum(pairs[0][0].rows for pairs in groups.values()))
+  return [(result, earlier[task]) for task, result in later.items()]
+
+
+def _change(pairs: Sequence[Pair], seed: int) -> Estimate:
+  datasets: dict[str, list[Pair]] = {}
+  for pair in pairs:
+    datasets.setdefault(pair[0].dataset, []).append(pair)
+  tables = [
+    credits.aligned([_differences(*pair) for pair in group], [later for later, _ in group])
+    for group in datasets.values()
+  ]
+  if all(table.complete for table in tables):
+    return statistics.macro_average([table.values for table in tables], units=[table.units for table in tables],
+                                    seed=seed)  # fmt: skip
+  means = [np.mean([one.score.value - two.score.value for one, two in group]) for group in datasets.values()]
+  return Estimate(float(np.mean(means)), None, None, sum(group[0][0].rows for group in datasets.values()))
 
 
 def _differences(after: TemplateResult, before: TemplateResult) -> dict[str, float]:
   """The difference of each row's credit, in percent."""
-  one, two = _credits(after), _credits(before)
+  if after.metric != before.metric:
+    raise UserError(f'{after.task!r} was measured by {before.metric} before and by {after.metric} after')
+  one, two = credits.by_row(after), credits.by_row(before)
   if one.keys() != two.keys():
     raise UserError(f'{after.task!r} was asked about {len(two)} rows before and {len(one)} others after')
   return {row: 100.0 * (one[row] - two[row]) for row in one}
-
-
-def _credits(result: TemplateResult) -> dict[str, float]:
-  return {
-    prediction.row_id: prediction.credit for prediction in result.predictions if prediction.credit is not None
-  }

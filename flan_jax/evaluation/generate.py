@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flan_jax.evaluation import answers
 from flan_jax.evaluation import metrics as metric_registry
-from flan_jax.evaluation import statistics
 from flan_jax.evaluation.predictions import Prediction, from_row
 from flan_jax.evaluation.statistics import Estimate
 
@@ -35,26 +35,21 @@ def generate(
     seed: of the bootstrap.
 
   Returns:
-    One prediction per row, with the headline metric of the row as credit (None for a corpus-level metric), and the
-    metrics in percent, with intervals where a metric is a mean over rows.
+    One prediction per row, with the headline metric of the row as credit (None for a corpus-level metric, and for a
+    row that does not count), and the metrics in percent, with intervals (BLEU: without).
 
   Raises:
-    UserError: for an unknown metric, before anything is generated.
+    UserError: for an unknown metric and one that the rows lack something for, before anything is generated.
   """
-  for name in metrics:
-    metric_registry.get(name)
+  metric_registry.check(metrics, answers.groups_of(rows), answers.shared_options(rows))
   texts = [decode([int(token) for token in tokens]) for tokens in generator([row.inputs for row in rows])]
-  references = [row.references for row in rows]
+  given = answers.of_rows(rows, texts)
   estimates: dict[str, Estimate] = {}
   credits: list[float | None] = [None] * len(rows)
   for place, name in enumerate(metrics):
-    values = metric_registry.per_row(name, references, texts)
-    if values is None:
-      corpus = metric_registry.get(name)(references, texts)
-      estimates |= {key: Estimate(value, None, None, len(rows)) for key, value in corpus.items()}
-      continue
-    estimates |= {key: statistics.mean(100.0 * column, seed=seed) for key, column in values.items()}
-    if place == 0:
-      credits = [float(value) for value in next(iter(values.values()))]
+    measured = metric_registry.measure(name, given, seed)
+    estimates |= measured.estimates
+    if place == 0 and measured.rows is not None:
+      credits = [None if np.isnan(value) else float(value) for value in next(iter(measured.rows.values()))]
   predictions = [from_row(row, text, credit) for row, text, credit in zip(rows, texts, credits, strict=True)]
   return predictions, estimates

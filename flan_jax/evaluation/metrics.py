@@ -1,205 +1,165 @@
-"""Metrics of generated text by name, for our evaluation and as SeqIO `metric_fns`.
+"""Metrics by name, for our evaluation and as SeqIO `metric_fns`.
 
-A metric is called with `(targets, predictions)`: for each row its references (a string, or a list of strings of which
-any may match) and the model's text. It returns percentages by name; only `edit_distance` counts characters, and there
-less is better. Definitions are those of the benchmarks' own scripts and of T5's evaluation, so that numbers compare:
-SQuAD's answer normalisation, sacrebleu with the 'intl' tokenizer, ROUGE F1 of the rouge-score package without stemming.
-The exception is the edit distance: T5's lower-cases and splits into words, and so cannot see what true-casing does.
+A metric compares the answers to rows with their references (a text, or several of which any may match). It gives
+percentages by name; only `edit_distance` counts characters, and there less is better. What the metrics are is told in
+`text_metrics` and `label_metrics`.
 """
 
-import collections
-import re
-import string
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
-import editdistance
 import numpy as np
-import sacrebleu
-import sklearn.metrics
 from jaxtyping import Float
-from rouge_score import rouge_scorer
 
 from flan_jax.errors import UserError, did_you_mean
+from flan_jax.evaluation import label_metrics, statistics, text_metrics
+from flan_jax.evaluation.answers import Answers, References
+from flan_jax.evaluation.statistics import Estimate, Sums
+from flan_jax.evaluation.text_metrics import Rows
 
-References = str | Sequence[str]
-Rows = dict[str, Float[np.ndarray, 'rows']]
-ROUGE_TYPES = ('rouge1', 'rouge2', 'rougeL', 'rougeLsum')
+LESS_IS_BETTER = frozenset({'edit_distance'})
 
 
 class MetricFn(Protocol):
-  """A metric in SeqIO's form."""
+  """A metric in SeqIO's form; `functools.partial` gives it the groups or classes that it needs."""
 
-  def __call__(self, targets: Sequence[References], predictions: Sequence[str]) -> dict[str, float]:
+  def __call__(
+    self,
+    targets: Sequence[References],
+    predictions: Sequence[str],
+    groups: Sequence[str] = (),
+    classes: Sequence[str] = (),
+  ) -> dict[str, float]:
     """Returns percentages by name (`edit_distance`: characters)."""
     ...
 
 
+class Measured(NamedTuple):
+  """What a metric gives.
+
+  Attributes:
+    estimates: percentages by name (`edit_distance`: characters); BLEU has no interval.
+    rows: the values (0 to 1) of each row by name where the metric is their mean, NaN for a row that does not count;
+      None for metrics of a whole corpus.
+  """
+
+  estimates: dict[str, Estimate]
+  rows: Rows | None = None
+
+
 def get(name: str) -> MetricFn:
   """Returns a metric by name, or suggests the names nearest to it."""
-  if name in _ROWWISE:
-    return _mean_of_rows(name)
-  if name in _CORPUS:
-    return _CORPUS[name]
-  raise UserError(f'There is no metric {name!r}. {did_you_mean(name, names())}')
+  check([name])
 
-
-def names() -> list[str]:
-  """Returns all metric names, sorted."""
-  return sorted({*_ROWWISE, *_CORPUS})
-
-
-def per_row(name: str, targets: Sequence[References], predictions: Sequence[str]) -> Rows | None:
-  """Returns the values (0 to 1) of each row where the metric is their mean; None for metrics of a whole corpus."""
-  get(name)
-  _check(targets, predictions)
-  return _ROWWISE[name](targets, predictions) if name in _ROWWISE else None
-
-
-def normalize_answer(text: str) -> str:
-  """Returns text as SQuAD compares it: lower case, no punctuation, no articles, single spaces."""
-  kept = ''.join(character for character in text.lower() if character not in string.punctuation)
-  return ' '.join(re.sub(r'\b(a|an|the)\b', ' ', kept).split())
-
-
-def token_f1(target: str, prediction: str) -> float:
-  """Returns the F1 of the words that a normalised prediction and reference share (SQuAD); 1 where both are empty."""
-  expected, given = normalize_answer(target).split(), normalize_answer(prediction).split()
-  if not expected or not given:
-    return float(expected == given)
-  shared = sum((collections.Counter(expected) & collections.Counter(given)).values())
-  return 2.0 * shared / (len(expected) + len(given))
-
-
-def _accuracy(targets: Sequence[References], predictions: Sequence[str]) -> Rows:
-  return {'accuracy': _best(targets, predictions, lambda target, text: float(target.strip() == text.strip()))}
-
-
-def _exact_match(targets: Sequence[References], predictions: Sequence[str]) -> Rows:
-  return {'exact_match': _best(targets, predictions, _normalized_match)}
-
-
-def _token_f1(targets: Sequence[References], predictions: Sequence[str]) -> Rows:
-  return {'f1': _best(targets, predictions, token_f1)}
-
-
-def _squad(targets: Sequence[References], predictions: Sequence[str]) -> Rows:
-  return {'em': _best(targets, predictions, _normalized_match), **_token_f1(targets, predictions)}
-
-
-def _edit_similarity(targets: Sequence[References], predictions: Sequence[str]) -> Rows:
-  return {'edit_similarity': _best(targets, predictions, _similarity)}
-
-
-def _rouge(targets: Sequence[References], predictions: Sequence[str]) -> Rows:
-  """Takes the reference with the best F1 for each type; sentences end with ' . ' as in CNN/DailyMail or a newline."""
-  scorer = rouge_scorer.RougeScorer(ROUGE_TYPES)
-  rows = [
-    scorer.score_multi([_sentences(reference) for reference in _listed(target)], _sentences(text))
-    for target, text in zip(targets, predictions, strict=True)
-  ]
-  return {name: np.array([row[name].fmeasure for row in rows], np.float64) for name in ROUGE_TYPES}
-
-
-def _bleu(targets: Sequence[References], predictions: Sequence[str]) -> dict[str, float]:
-  """Corpus BLEU; rows may have different numbers of references."""
-  _check(targets, predictions)
-  listed = [_listed(target) for target in targets]
-  # sacrebleu skips a None, which is how rows have different numbers of references; an empty text would count as one
-  # of length zero in the brevity penalty.
-  streams: list[list[Any]] = [
-    [references[place] if place < len(references) else None for references in listed]
-    for place in range(max(len(references) for references in listed))
-  ]
-  return {'bleu': float(sacrebleu.corpus_bleu(list(predictions), streams, tokenize='intl').score)}
-
-
-def _edit_distance(targets: Sequence[References], predictions: Sequence[str]) -> dict[str, float]:
-  """Mean distance to the nearest reference; the values of rows are 0 to 1, so for those there is `edit_similarity`."""
-  _check(targets, predictions)
-  pairs = zip(targets, predictions, strict=True)
-  return {'edit_distance': float(np.mean([min(_edits(t, text) for t in _listed(target)) for target, text in pairs]))}
-
-
-def _macro_f1(targets: Sequence[References], predictions: Sequence[str]) -> dict[str, float]:
-  """Unweighted mean over the classes of the targets; a text that is no class is wrong for its own row's class."""
-  expected, given = _labels(targets, predictions)
-  value = sklearn.metrics.f1_score(expected, given, labels=sorted(set(expected)), average='macro', zero_division=0)
-  return {'macro_f1': 100.0 * float(value)}
-
-
-def _matthews(targets: Sequence[References], predictions: Sequence[str]) -> dict[str, float]:
-  expected, given = _labels(targets, predictions)
-  if len({*expected, *given}) < 2:  # undefined; by convention 0
-    return {'matthews_correlation': 0.0}
-  return {'matthews_correlation': 100.0 * float(sklearn.metrics.matthews_corrcoef(expected, given))}
-
-
-def _mean_of_rows(name: str) -> MetricFn:
-  def metric(targets: Sequence[References], predictions: Sequence[str]) -> dict[str, float]:
-    _check(targets, predictions)
-    return {key: 100.0 * float(values.mean()) for key, values in _ROWWISE[name](targets, predictions).items()}
+  def metric(
+    targets: Sequence[References],
+    predictions: Sequence[str],
+    groups: Sequence[str] = (),
+    classes: Sequence[str] = (),
+  ) -> dict[str, float]:
+    return _values(name, Answers(targets, predictions, groups, classes))
 
   metric.__name__ = name
   return metric
 
 
-def _best(
-  targets: Sequence[References], predictions: Sequence[str], match: Callable[[str, str], float]
-) -> Float[np.ndarray, 'rows']:
-  """Returns the value of the best reference of each row."""
-  pairs = zip(targets, predictions, strict=True)
-  return np.array([max(match(reference, text) for reference in _listed(target)) for target, text in pairs], np.float64)
+def names() -> list[str]:
+  """Returns all metric names, sorted."""
+  return sorted({*_ROWWISE, *_SUMS, *_CORPUS})
 
 
-def _normalized_match(target: str, prediction: str) -> float:
-  return float(normalize_answer(target) == normalize_answer(prediction))
+def check(
+  metrics: Sequence[str], groups: Sequence[str] | None = None, classes: Sequence[str] | None = None
+) -> None:
+  """Checks that metrics can be computed, before anything is answered.
+
+  Args:
+    metrics: their names.
+    groups: as in `Answers`; None does not look at them.
+    classes: likewise.
+
+  Raises:
+    UserError: for a name that is none, for a metric that goes by question where rows do not say theirs, and for one of
+      two classes where rows do not share two options.
+  """
+  for name in metrics:
+    if name not in names():
+      raise UserError(f'There is no metric {name!r}. {did_you_mean(name, names())}')
+    if name in _BY_QUESTION and groups is not None and not groups:
+      raise UserError(f'Metric {name!r} goes by question, and the rows do not say which question each belongs to; '
+                      'declare group=... in their Dataset.')
+    if name in _OF_TWO_CLASSES and classes is not None:
+      label_metrics.two_classes(classes, name)
 
 
-def _edits(target: str, prediction: str) -> int:
-  """The Levenshtein distance in characters; outer space is no difference, as in accuracy."""
-  return editdistance.eval(target.strip(), prediction.strip())
+def measure(name: str, answers: Answers, seed: int = 0) -> Measured:
+  """Computes a metric with bootstrap intervals, rows drawn anew, those of one group together.
+
+  Args:
+    name: of the metric.
+    answers: what it is computed from.
+    seed: of the bootstrap.
+
+  Raises:
+    UserError: as `check`.
+  """
+  check([name], answers.groups, answers.classes)
+  if name in _CORPUS:
+    rows = len(answers.predictions)
+    return Measured({key: Estimate(value, None, None, rows) for key, value in _CORPUS[name](answers).items()})
+  if name in _SUMS:
+    return Measured({key: sums.estimate(seed=seed) for key, sums in _SUMS[name](answers).items()})
+  by_row = _ROWWISE[name](answers)
+  return Measured({key: mean(values, answers).estimate(seed=seed) for key, values in by_row.items()}, by_row)
 
 
-def _similarity(target: str, prediction: str) -> float:
-  """1 less the distance as a share of the longer text, which is the most that it can be."""
-  longest = max(len(target.strip()), len(prediction.strip()), 1)
-  return 1.0 - _edits(target, prediction) / longest
+def mean(values: Float[np.ndarray, 'rows'], answers: Answers, scale: float = 100.0) -> Sums:
+  """Returns the mean of the values of rows, those of one group drawn together; rows with NaN do not count.
+
+  Args:
+    values: one for each row.
+    answers: the rows.
+    scale: what the mean is multiplied with.
+  """
+  units = statistics.numbered(answers.groups) if answers.groups else None
+  return label_metrics.mean(values, int(np.count_nonzero(~np.isnan(values))), scale, units)
 
 
-def _sentences(text: str) -> str:
-  return text.replace(' . ', ' .\n')
+def _values(name: str, answers: Answers) -> dict[str, float]:
+  """Computes a metric without intervals."""
+  check([name], answers.groups, answers.classes)
+  if name in _CORPUS:
+    return _CORPUS[name](answers)
+  if name in _SUMS:
+    return {key: sums.value for key, sums in _SUMS[name](answers).items()}
+  return {key: mean(values, answers).value for key, values in _ROWWISE[name](answers).items()}
 
 
-def _listed(references: References) -> list[str]:
-  return [references] if isinstance(references, str) else list(references)
+def _edit_distance(answers: Answers) -> dict[str, Sums]:
+  """Mean distance to the nearest reference; the values of rows are 0 to 1, so for those there is `edit_similarity`."""
+  return {'edit_distance': mean(text_metrics.edits(answers), answers, scale=1.0)}
 
 
-def _labels(targets: Sequence[References], predictions: Sequence[str]) -> tuple[list[str], list[str]]:
-  _check(targets, predictions)
-  return [_listed(target)[0].strip() for target in targets], [text.strip() for text in predictions]
-
-
-def _check(targets: Sequence[References], predictions: Sequence[str]) -> None:
-  if len(targets) != len(predictions):
-    raise ValueError(f'{len(targets)} targets but {len(predictions)} predictions')
-  if not targets:
-    raise ValueError('a metric of no rows is not a number')
-  if not all(_listed(target) for target in targets):
-    raise ValueError('a row has no references')
-
-
-_ROWWISE: dict[str, Callable[[Sequence[References], Sequence[str]], Rows]] = {
-  'accuracy': _accuracy,
-  'edit_similarity': _edit_similarity,
-  'exact_match': _exact_match,
-  'f1': _token_f1,
-  'rouge': _rouge,
-  'squad': _squad,
+_ROWWISE: Mapping[str, Callable[[Answers], Rows]] = {
+  'accuracy': text_metrics.accuracy,
+  'edit_similarity': text_metrics.edit_similarity,
+  'exact_match': text_metrics.exact_match,
+  'f1': text_metrics.words_f1,
+  'record': text_metrics.record,
+  'rouge': text_metrics.rouge,
+  'sequence_accuracy': text_metrics.sequence_accuracy,
+  'squad': text_metrics.squad,
+  'trivia_qa': text_metrics.trivia_qa,
 }
-_CORPUS: dict[str, MetricFn] = {
-  'bleu': _bleu,
+_SUMS: Mapping[str, Callable[[Answers], dict[str, Sums]]] = {
+  'binary_f1': label_metrics.binary_f1,
   'edit_distance': _edit_distance,
-  'macro_f1': _macro_f1,
-  'matthews_correlation': _matthews,
+  'macro_f1': label_metrics.macro_f1,
+  'matthews_correlation': label_metrics.matthews_correlation,
+  'multirc': label_metrics.multirc,
+  'pearson_corrcoef': label_metrics.pearson_corrcoef,
+  'spearman_corrcoef': label_metrics.spearman_corrcoef,
 }
+_CORPUS: Mapping[str, Callable[[Answers], dict[str, float]]] = {'bleu': text_metrics.bleu}
+_BY_QUESTION = ('multirc', 'record')
+_OF_TWO_CLASSES = ('binary_f1', 'multirc')

@@ -33,6 +33,7 @@ class Prediction:
     answer_index: place of the answer among the options, -1 for none.
     tied: more than one option has the best score.
     truncated: the prompt or the target did not fit.
+    group: which rows belong together, such as those about one question; '' where none do.
   """
 
   row_id: str
@@ -50,6 +51,7 @@ class Prediction:
   answer_index: int = -1
   tied: bool = False
   truncated: bool = False
+  group: str = ''
 
 
 def from_row(row: 'EvalRow', prediction: str, credit: float | None, **ranked: Any) -> Prediction:
@@ -66,6 +68,7 @@ def from_row(row: 'EvalRow', prediction: str, credit: float | None, **ranked: An
     prediction=prediction,
     credit=credit,
     truncated=row.truncated,
+    group=row.group,
     **ranked,
   )
 

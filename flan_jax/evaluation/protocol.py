@@ -1,7 +1,9 @@
 """The held-out protocol: every task with a model, then averages over templates, over datasets, over clusters.
 
-Tasks whose rows have options are answered by rank classification, the others by generation. Rows of inverted templates
-("write a question whose answer is ...") are left out: their target is not the answer. What is left out is counted.
+Tasks whose rows have options are answered by rank classification, the others by generation. Ranking is scored by
+accuracy, with what else the dataset is measured by beside it: the options ranked first are texts like others. Rows of
+inverted templates ("write a question whose answer is ...") are left out: their target is not the answer. What is left
+out is counted.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from flan_jax.errors import UserError
-from flan_jax.evaluation import averages, baselines, statistics
+from flan_jax.evaluation import answers, averages, baselines
+from flan_jax.evaluation import metrics as metric_registry
 from flan_jax.evaluation.generate import Decode, Generator, generate
 from flan_jax.evaluation.rank import Normalization, OptionScorer, rank
 from flan_jax.evaluation.results import Evaluation, TemplateResult
@@ -42,7 +45,8 @@ def evaluate_task(
     scorer: ranks options; needed for tasks with options.
     generator: writes text; needed for tasks without.
     decode: tokens to text; needed with `generator`.
-    metrics: metric names for generation; rank classification always measures accuracy.
+    metrics: metric names. Rank classification measures accuracy first, where options tie by the expectation of a fair
+      draw, then the others by the first of the best options.
     method: 'auto' ranks where every row has options; 'generate' writes even there.
     normalization: of the options' log-likelihoods, see `rank`.
     split: the name of the split the rows are from, for the record.
@@ -61,11 +65,12 @@ def evaluate_task(
   if method == 'rank' or (method == 'auto' and all(row.options for row in kept)):
     if scorer is None:
       raise UserError(f'Task {rows[0].task!r} is answered by ranking its options, which needs a scorer.')
-    return _result(rows, rank(kept, scorer, normalization=normalization), None, split, seed)
+    ranked, estimates = _rank(kept, scorer, metrics, normalization, split, seed)
+    return _result(rows, ranked, estimates, 'rank', split, seed)
   if generator is None or decode is None:
     raise UserError(f'Task {rows[0].task!r} is answered by generation, which needs a generator and a vocabulary.')
   predictions, estimates = generate(kept, generator, decode, metrics=metrics, seed=seed)
-  return _result(rows, predictions, estimates, split, seed)
+  return _result(rows, predictions, estimates, 'generate', split, seed)
 
 
 def evaluate_tasks(
@@ -128,29 +133,52 @@ def _kept(rows: Sequence['EvalRow'], split: str) -> list['EvalRow']:
   return [row for row in rows if not row.inverted]
 
 
+def _rank(
+  rows: Sequence['EvalRow'],
+  scorer: OptionScorer,
+  metrics: Sequence[str],
+  normalization: Normalization,
+  split: str,
+  seed: int,
+) -> tuple[list['Prediction'], dict[str, Estimate]]:
+  """Ranks the options of rows, and measures those that can be judged: by accuracy, then by the other metrics."""
+  others = [name for name in metrics if name != 'accuracy']
+  metric_registry.check(others, answers.groups_of(rows), answers.shared_options(rows))
+  predictions = rank(rows, scorer, normalization=normalization)
+  judged = [prediction for prediction in predictions if prediction.credit is not None]
+  if not judged:
+    raise UserError(f'No row of {rows[0].task!r} ({split}) has its answer among its options.')
+  given = answers.of_rows(judged, [prediction.prediction for prediction in judged])
+  credits = np.array([prediction.credit for prediction in judged], np.float64)
+  estimates = {'accuracy': metric_registry.mean(credits, given).estimate(seed=seed)}
+  for name in others:
+    estimates |= metric_registry.measure(name, given, seed).estimates
+  return predictions, estimates
+
+
 def _result(
   rows: Sequence['EvalRow'],
   predictions: list['Prediction'],
-  estimates: dict[str, Estimate] | None,
+  estimates: dict[str, Estimate],
+  method: Literal['rank', 'generate'],
   split: str,
   seed: int,
 ) -> TemplateResult:
-  """Makes the result of answered rows; without estimates they were ranked, and accuracy is the mean of credits."""
-  ranked = estimates is None
+  """Makes the result of answered rows; what can be had without a model stands beside accuracy."""
+  ranked, metric = method == 'rank', next(iter(estimates))
   scored = [prediction for prediction in predictions if not ranked or prediction.credit is not None]
-  if estimates is None:
-    estimates = {'accuracy': _accuracy(scored, rows[0].task, split, seed)}
+  asked = scored if ranked else [row for row in rows if not row.inverted]  # written answers do not carry the options
   return TemplateResult(
     task=rows[0].task,
     dataset=rows[0].dataset,
     cluster=rows[0].cluster,
     template=_template(rows),
     split=split,
-    method='rank' if ranked else 'generate',
-    metric=next(iter(estimates)),
+    method=method,
+    metric=metric,
     metrics=estimates,
-    chance=baselines.chance(scored) if ranked else None,
-    majority=baselines.majority(scored) if ranked else None,
+    chance=baselines.chance(asked) if metric == 'accuracy' else None,
+    majority=baselines.majority(asked) if metric == 'accuracy' else None,
     rows=len(scored),
     unanswerable=len(predictions) - len(scored),
     inverted=len(rows) - len(predictions),
@@ -159,13 +187,6 @@ def _result(
     seed=seed,
     predictions=predictions,
   )
-
-
-def _accuracy(scored: Sequence['Prediction'], task: str, split: str, seed: int) -> Estimate:
-  if not scored:
-    raise UserError(f'No row of {task!r} ({split}) has its answer among its options.')
-  credits = np.array([prediction.credit for prediction in scored], np.float64)
-  return statistics.mean(100.0 * credits, seed=seed)
 
 
 def _excluded(rows: Sequence['EvalRow'], split: str, seed: int) -> TemplateResult:

@@ -23,9 +23,9 @@ class TemplateResult:
     split: which rows.
     method: 'rank' or 'generate'; 'excluded' for an inverted template, which asks for something else than the answer.
     metric: the name of the metric that stands for the task in averages.
-    metrics: percentages by name; corpus-level metrics have no interval.
-    chance: what guessing among the options gives; None for free text.
-    majority: what the most frequent answer gives; None for free text.
+    metrics: percentages by name, of the dataset's metrics; BLEU has no interval.
+    chance: what guessing among the options gives; None for free text, and beside another metric than accuracy.
+    majority: what the most frequent answer gives; None likewise.
     rows: how many rows the metrics rest on.
     unanswerable: rows left out because their answer is none of their options.
     inverted: rows left out because their template is inverted.

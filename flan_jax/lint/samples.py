@@ -7,14 +7,14 @@ import seqio
 import tensorflow as tf
 
 from flan_jax.data.blocks import ragged
-from flan_jax.data.dataset import REFERENCES, Dataset, Fields
+from flan_jax.data.dataset import GROUP, REFERENCES, Dataset, Fields
 from flan_jax.data.extract import FILTERED, extract_fields
 from flan_jax.data.roles import ROW_ID, RowsByRole, why_missing
 from flan_jax.data.template import OPTIONS
 from flan_jax.errors import UserError
 
 ROLES = ('train', 'test', 'validation')
-_OURS = frozenset({ROW_ID, FILTERED})
+_OURS = frozenset({ROW_ID, FILTERED, GROUP})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -126,7 +126,7 @@ NATURAL_QUESTIONS = Dataset(
   cluster=CLOSED_BOOK_QA,
   source='natural_questions_open:1.0.0',
   fields=_query_and_answers,
-  metrics=('squad',),
+  metrics=('trivia_qa',),
   templates=(
     Template('Give a short answer: {question}'),
     Template('{question}\n\nName the person, place, date or thing that is asked for; no sentence is needed.'),
@@ -159,8 +159,8 @@ NATURAL_QUESTIONS = Dataset(
 
 
 def _quiz_question_and_answers(row: Row) -> Fields:
-  # Aliases are listed as they are written, too: TriviaQA's normalisation puts a space where SQuAD's, which is the
-  # metric's, puts nothing, so that "Jean-Paul" would not match the alias "jean paul".
+  # Aliases are listed as they are written, too: TriviaQA's normalisation puts a space where SQuAD's puts nothing, so
+  # that by `exact_match` or `squad` "Jean-Paul" would not match the alias "jean paul".
   answer = row['answer']
   aliases = [answer['normalized_value'][tf.newaxis], answer['normalized_aliases'], answer['aliases']]
   references, _ = tf.unique(tf.concat(aliases, axis=0))
@@ -182,7 +182,7 @@ TRIVIA_QA = Dataset(
   source='trivia_qa/rc:1.1.0',
   fields=_quiz_question_and_answers,
   keep=_has_a_published_answer,
-  metrics=('squad',),
+  metrics=('trivia_qa',),
   templates=(
     Template('Pub quiz, general knowledge round. {question}'),
     Template('The category is anything under the sun.\n\nQuestion: {question}\nAnswer:'),

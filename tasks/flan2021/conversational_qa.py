@@ -96,7 +96,7 @@ QUAC = Dataset(
   source='quac:1.0.0',
   fields=_quac_fields,
   keep=_quac_has_answer,
-  metrics=('squad',),
+  metrics=('trivia_qa',),
   templates=(
     Template('{title}\n{section}\n\n{passage}\n\n{question}\nAnswer in the words of the section.'),
     Template(

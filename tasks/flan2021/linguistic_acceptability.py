@@ -15,6 +15,7 @@ COLA = Dataset(
   source='glue/cola:2.0.0',
   fields=_sentence,
   options=('unacceptable', 'acceptable'),
+  metrics=('accuracy', 'matthews_correlation'),
   templates=(
     Template('Is this sentence acceptable English?\n\n{sentence}\n\n{options}'),
     Template(

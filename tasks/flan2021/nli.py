@@ -70,6 +70,7 @@ CB = Dataset(
   source='super_glue/cb:1.0.2',
   fields=_premise_and_hypothesis,
   options=('Yes', 'No', "It's impossible to say"),  # entailment, contradiction, neutral
+  metrics=('accuracy', 'macro_f1'),
   splits=Splits(train='train[:-50]', validation='train[-50:]'),
   templates=(
     Template(

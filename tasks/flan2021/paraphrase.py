@@ -22,6 +22,7 @@ MRPC = Dataset(
   source='glue/mrpc:2.0.0',
   fields=_sentences,
   options=('no', 'yes'),  # not_equivalent, equivalent
+  metrics=('accuracy', 'binary_f1'),
   templates=(
     Template('Do these two sentences mean the same thing?\n\n1. {sentence1}\n2. {sentence2}\n\n{options}'),
     Template(
@@ -133,6 +134,7 @@ QQP = Dataset(
   source='glue/qqp:2.0.0',
   fields=_questions,
   options=('no', 'yes'),  # not_duplicate, duplicate
+  metrics=('accuracy', 'binary_f1'),
   keep=_has_two_questions,
   templates=(
     Template('Two users wrote to a forum.\n\n{question1}\n{question2}\n\nIs it one and the same question?\n{options}'),
@@ -189,6 +191,7 @@ STSB = Dataset(
   source='glue/stsb:2.0.0',
   fields=_sentences_and_score,
   options=('0', '1', '2', '3', '4', '5'),
+  metrics=('accuracy', 'pearson_corrcoef', 'spearman_corrcoef'),
   splits=Splits(train='train[:-100]', validation='train[-100:]'),
   # No template numbers its options: "1. 0" would be hard to read.
   templates=(

@@ -265,11 +265,17 @@ def _multirc_fields(row: Row) -> Fields:
   }
 
 
+def _multirc_question(row: Row) -> tf.Tensor:
+  return tf.strings.as_string(row['idx']['question'])  # counted through all paragraphs
+
+
 MULTIRC = Dataset(
   name='multirc',
   cluster=READING_COMPREHENSION,
   source='super_glue/multirc:1.0.2',
   fields=_multirc_fields,
+  metrics=('accuracy', 'multirc'),
+  group=_multirc_question,
   options=('no', 'yes'),  # False, True: a question has several right and wrong answers, and a row has one of them
   templates=(
     Template('{paragraph}\n\n{question}\n\nSuppose somebody answers: {candidate}\n\nAre they correct?\n{options}'),

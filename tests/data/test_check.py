@@ -165,3 +165,11 @@ def test_no_declaration_of_ours_has_a_mistake(cluster, tmp_path):
     for dataset in (*flan2021.DATASETS, *quickstart.DATASETS):
       if dataset.cluster == cluster:
         check_fields(dataset, rows_of(dataset).element_spec)
+
+
+def test_a_group_is_one_string_and_no_field():
+  check_declaration(_own(group=lambda row: row['team']))
+  told = _error(_own(group=lambda row: row['label']))
+  assert told == 'its group must be one string, not int64; tf.strings.as_string writes a number.'
+  assert _error(_own(group=lambda row: row['tags'])).startswith('its group must be one string, not a list of string')
+  assert "'group_'" in _error(_own(group=lambda row: row['team'], templates=(Template('{text} {group_}\n{options}'),)))

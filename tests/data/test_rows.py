@@ -59,3 +59,13 @@ def test_cut_prompts_are_marked(shown):
   for row, whole in zip(cut, shown, strict=True):
     assert row.truncated == (len(whole.inputs) > 24) and len(row.inputs) <= 24
   assert any(row.truncated for row in cut) and not any(row.truncated for row in shown)
+
+
+def test_rows_name_their_group_where_the_dataset_has_groups(shown, real_tfds):
+  assert {row.group for row in shown} == {''}
+  asked = rows('flan2021.multirc.template_0', 'test', 40)
+  builder = tfds.builder('super_glue/multirc:1.0.2', data_dir=str(real_tfds))
+  raw = tfds.as_numpy(builder.as_dataset(split='validation', shuffle_files=False).take(40))
+  assert [row.group for row in asked] == [str(source['idx']['question']) for source in raw]
+  bare = rows('flan2021.multirc.fields_only', 'test', 1)[0]
+  assert bare.group == asked[0].group and bare.inputs_pretokenized.count('\n') == 2  # paragraph, question, candidate

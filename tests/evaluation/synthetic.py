@@ -27,11 +27,13 @@ class Row:
   inverted: bool
   row_id: str
   truncated: bool
+  group: str = ''
 
 
 def row(
   row_id='r0', *, answer='yes', options=('yes', 'no'), option_tokens=None, inputs=(5, 6, 1), dataset='nli',
   cluster='nli', template=0, inverted=False, references=None, truncated=False,
+  group='',
 ) -> Row:  # fmt: skip
   if option_tokens is None:
     option_tokens = [YES if option == 'yes' else NO if option == 'no' else [20 + len(option), 1] for option in options]
@@ -40,7 +42,7 @@ def row(
     options=list(options), option_tokens=[np.array(tokens, np.int32) for tokens in option_tokens], answer=answer,
     answer_index=list(options).index(answer) if answer in options else -1, references=references or [answer],
     task=f'{dataset}.template_{template}', dataset=dataset, cluster=cluster, template=template, inverted=inverted,
-    row_id=row_id, truncated=truncated,
+    row_id=row_id, truncated=truncated, group=group,
   )  # fmt: skip
 
 

@@ -45,3 +45,17 @@ def test_free_text_and_no_rows_have_no_baseline():
   written = [*ranked, type(ranked[0])(**{**vars(ranked[0]), 'row_id': 'b', 'options': []})]
   assert baselines.chance(written) is None
   assert baselines.majority(written) is None
+
+
+def test_several_right_options_are_chances_and_make_every_one_of_them_a_majority():
+  rows = [
+    row('a', options=('A', 'B', 'C', 'D'), answer='A', references=['A', 'B']),
+    row('b', options=('E', 'F'), answer='F', references=['F', 'f']),
+    row('c', options=('G', 'H', 'I'), answer='I', references=['I', 'H', 'no option']),
+  ]
+  predictions = _predictions(*rows)
+  assert baselines.chance(predictions) == pytest.approx(100 * (2 / 4 + 1 / 2 + 2 / 3) / 3)
+  assert baselines.majority(predictions) == 100.0  # the second option; by the first right one it would be a third
+  shared = [row(f'r{n}', options=('x', 'y', 'z'), answer='x' if n else 'z', references=['x', 'y'] if n else ['z', 'y'])
+            for n in range(4)]  # fmt: skip
+  assert baselines.majority(_predictions(*shared)) == 100.0  # y, which is the first answer of none

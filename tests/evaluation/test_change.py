@@ -4,7 +4,7 @@ import pytest
 
 from flan_jax.errors import UserError
 from flan_jax.evaluation import statistics
-from flan_jax.evaluation.change import change
+from flan_jax.evaluation.change import by_cluster, by_dataset, change
 from flan_jax.evaluation.protocol import evaluate_task
 from flan_jax.evaluation.results import TemplateResult
 from flan_jax.evaluation.statistics import Estimate
@@ -55,3 +55,33 @@ def test_a_metric_of_a_whole_corpus_has_a_change_without_interval():
                         metrics={'bleu': Estimate(30.0, None, None, 50)}, chance=None, majority=None, rows=50)
   later = dataclasses.replace(bleu, metrics={'bleu': Estimate(24.0, None, None, 50)})
   assert change([later], [bleu]) == Estimate(-6.0, None, None, 50)
+
+
+def test_changes_of_datasets_and_clusters_are_those_of_their_results_alone():
+  before = [answered(range(200)), answered(range(100), template=1), answered(range(200), 'topic')]
+  after = [answered(range(150)), answered(range(100), template=1), answered(range(100), 'topic')]
+  split = [dataclasses.replace(result, cluster=result.dataset) for result in after]
+  found = by_dataset(after, before, seed=4)
+  assert {name: estimate.value for name, estimate in found.items()} == {'nli': pytest.approx(-12.5), 'topic': -50.0}
+  assert found['nli'] == change(after[:2], before[:2], seed=4)
+  assert by_cluster(after, before, seed=4) == {'nli': change(after, before, seed=4)}  # both datasets are of it
+  assert by_cluster(split, before, seed=4) == by_dataset(after, before, seed=4)
+
+
+def test_questions_of_one_group_are_drawn_together():
+  def grouped(right):
+    result = answered(right)
+    predictions = [dataclasses.replace(one, group=f'q{place // 4}') for place, one in enumerate(result.predictions)]
+    return dataclasses.replace(result, predictions=predictions)
+
+  alone = change([answered(range(100))], [answered(range(60))])
+  together = change([grouped(range(100))], [grouped(range(60))])
+  assert together.value == alone.value == 20.0
+  assert together.high - together.low == pytest.approx(2 * (alone.high - alone.low), rel=0.15)  # 50 units, not 200
+
+
+def test_results_by_other_metrics_have_no_difference():
+  one = answered(range(9))
+  other = dataclasses.replace(one, metric='em', metrics={'em': one.score})
+  with pytest.raises(UserError, match=r"'nli\.template_0' was measured by em before and by accuracy after"):
+    change([one], [other])

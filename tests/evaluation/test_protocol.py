@@ -138,3 +138,74 @@ def test_tasks_are_read_one_at_a_time():
 def test_a_task_without_rows_stops_the_evaluation():
   with pytest.raises(UserError, match='no row to evaluate'):
     evaluate_tasks([[row()], []], 'tuned', always(YES))
+
+
+def _by_candidate(right):
+  """MultiRC in small: rows about one answer each, with a scorer that says yes to these places."""
+  labels = {'q1': 'yes no yes', 'q2': 'no no', 'q3': 'yes'}
+  pairs = [(question, label) for question, told in labels.items() for label in told.split()]
+  rows = [
+    row(f'r{place}', options=('no', 'yes'), answer=label, inputs=(place + 10, 1), group=question)
+    for place, (question, label) in enumerate(pairs)
+  ]
+  return rows, RuleScorer(lambda source, option: float((option == YES) == (source[0] - 10 in right)))
+
+
+def test_ranking_reports_the_metrics_of_the_dataset_beside_accuracy():
+  rows, scorer = _by_candidate({0, 3, 5})  # of 3 that are right 2 are found, with 1 false alarm; q3 alone is all right
+  result = evaluate_task(rows, scorer, metrics=('multirc', 'binary_f1', 'matthews_correlation'))
+  assert (result.method, result.metric) == ('rank', 'accuracy')
+  found = {name: estimate.value for name, estimate in result.metrics.items()}
+  assert found == {
+    'accuracy': pytest.approx(100 * 4 / 6), 'f1a': pytest.approx(100 * 2 / 3), 'em': pytest.approx(100 / 3),
+    'binary_f1': pytest.approx(100 * 2 / 3), 'matthews_correlation': pytest.approx(100 / 3),
+  }  # fmt: skip
+  assert {name: estimate.n for name, estimate in result.metrics.items()} == {
+    'accuracy': 6, 'f1a': 6, 'em': 3, 'binary_f1': 6, 'matthews_correlation': 6}  # fmt: skip
+  assert all(estimate.low < estimate.high for estimate in result.metrics.values())
+  assert (result.chance, result.majority) == (50.0, 50.0)
+  dataset, = evaluate_tasks([rows], 'm', scorer, metrics={'nli': ('multirc',)}).datasets
+  assert list(dataset.metrics) == ['accuracy', 'f1a', 'em']
+
+
+def test_ranked_numbers_correlate_with_the_right_ones():
+  rows = [row(f'r{n}', options='012345', answer=str(n % 6), inputs=(n % 6 + 10, 1)) for n in range(24)]
+  rows = [dataclasses.replace(one, option_tokens=[[20 + n, 1] for n in range(6)]) for one in rows]
+  scorer = RuleScorer(lambda source, option: -abs(option[0] - 2 * source[0] + 3))  # in order, and too far out
+  result = evaluate_task(rows, scorer, metrics=('accuracy', 'pearson_corrcoef', 'spearman_corrcoef'))
+  assert list(result.metrics) == ['accuracy', 'pearson_corrcoef', 'no_number', 'spearman_corrcoef']
+  assert result.score.value == 50.0  # 0, 0, 1, 3, 5, 5 instead of 0 to 5
+  assert 90.0 < result.metrics['pearson_corrcoef'].value < result.metrics['spearman_corrcoef'].value < 100.0
+  assert result.metrics['no_number'].value == 0.0
+
+
+def test_several_right_options_count_for_accuracy_and_for_the_best_reference():
+  names = ('Ann', 'Ann Lee', 'Bob', 'Cid')
+  rows = [
+    row('a', options=names, references=['Ann', 'Ann Lee'], answer='Ann', option_tokens=[[n, 1] for n in range(30, 34)],
+        group='q1'),
+    row('b', options=('Bob Ray', 'Dora'), references=['Bob Ray', 'Bob'], answer='Bob Ray',
+        option_tokens=[[33, 1], [31, 1]], group='q2'),
+  ]  # fmt: skip
+  result = evaluate_task(rows, RuleScorer(lambda source, option: float(option[0] == 31)), metrics=('record',))
+  assert [prediction.prediction for prediction in result.predictions] == ['Ann Lee', 'Dora']
+  assert {name: estimate.value for name, estimate in result.metrics.items()} == {
+    'accuracy': 50.0, 'em': 50.0, 'f1': 50.0}  # fmt: skip
+  assert (result.chance, result.majority) == (50.0, 100.0)  # the first option is right in both rows
+
+
+def test_a_metric_that_rows_lack_something_for_stops_before_anything_is_scored():
+  scorer = always(YES)
+  with pytest.raises(UserError, match="'multirc' goes by question"):
+    evaluate_task([row('a'), row('b')], scorer, metrics=('accuracy', 'multirc'))
+  with pytest.raises(UserError, match="'binary_f1' needs two options that all rows share"):
+    evaluate_task([row('a'), row('b', options=('no', 'yes'))], scorer, metrics=('binary_f1',))
+  with pytest.raises(UserError, match="no metric 'acuracy'"):
+    evaluate_task([row('a')], scorer, metrics=('acuracy',))
+  assert scorer.calls == []
+
+
+def test_chance_stands_beside_a_written_answer_where_there_are_options():
+  rows = [row('a'), row('b', answer='no'), row('c', answer='no'), row('d', answer='no')]
+  assert [getattr(evaluate_task(rows, **_say('no'), method='generate', metrics=[metric]), baseline)
+          for metric in ('accuracy', 'squad') for baseline in ('chance', 'majority')] == [50.0, 75.0, None, None]

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from flan_jax.evaluation import statistics
@@ -87,3 +89,57 @@ def test_no_groups_and_unequal_pairs_are_errors():
 def test_estimate_reads_as_a_person_would_write_it():
   assert str(statistics.Estimate(83.44, 80.0, 86.25, 600)) == '83.4 [80.0, 86.2]'
   assert str(statistics.Estimate(12.0, None, None, 9)) == '12.0'
+
+
+def test_rows_of_a_unit_are_drawn_together():
+  values = np.random.default_rng(0).random((40, 2))
+  units = np.repeat(np.arange(40), 3)
+  alone = statistics.macro_average([values], seed=5)
+  together = statistics.macro_average([np.repeat(values, 3, axis=0)], units=[units], seed=5)
+  assert together[:3] == pytest.approx(alone[:3])
+  assert statistics.macro_average([values], units=[np.arange(40)], seed=5) == pytest.approx(alone)
+  assert together.n == 120
+
+
+def test_units_of_different_sizes_weigh_by_their_rows():
+  values = np.array([[1.0], [1.0], [1.0], [0.0]])
+  estimate = statistics.macro_average([values], units=[np.array([0, 0, 0, 1])])
+  assert (estimate.value, estimate.low, estimate.high) == (0.75, 0.0, 1.0)
+
+
+def test_one_run_has_the_interval_of_its_questions_and_equal_runs_as_well():
+  tables = [np.random.default_rng(place).random((50, 2)) for place in range(2)]
+  one = statistics.macro_average(tables, seed=1)
+  assert statistics.over_runs([tables], seed=1) == one
+  assert statistics.over_runs([tables] * 3, seed=1) == pytest.approx(one)
+
+
+def test_runs_are_drawn_with_their_questions():
+  """Runs that differ by a constant: the variance of a mean over drawn runs adds to that over drawn questions."""
+  table = np.random.default_rng(0).normal(size=(200, 1))
+  shifts = np.linspace(-1, 1, 9)
+  runs = [[table + shift] for shift in shifts]
+  found = statistics.over_runs(runs, samples=8000)
+  spread = (table.var() / 200 + shifts.var() / 9) ** 0.5
+  assert found.value == pytest.approx(table.mean())
+  assert (found.high - found.low) / (2 * 1.96) == pytest.approx(spread, rel=0.04)
+
+
+def test_runs_of_different_shapes_are_an_error():
+  with pytest.raises(ValueError, match='the same shapes'):
+    statistics.over_runs([[np.ones((3, 1))], [np.ones((4, 1))]])
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=40), st.integers(0, 9))
+def test_a_mean_as_sums_is_the_mean_and_draws_the_same_rows(values, seed):
+  table = np.array(values)
+  sums = statistics.Sums(np.stack([table, np.ones_like(table)], axis=1), lambda t: t[:, 0] / t[:, 1], len(values))
+  expected = statistics.mean(table, samples=50, seed=seed)
+  assert sums.value == pytest.approx(expected.value, abs=1e-9)
+  np.testing.assert_allclose(sums.estimate(samples=50, seed=seed), expected, atol=1e-9)
+
+
+def test_names_are_numbered_as_they_come_and_members_are_summed():
+  units = statistics.numbered(['b', 'a', 'b', 'c', 'a'])
+  np.testing.assert_array_equal(units, [0, 1, 0, 2, 1])
+  np.testing.assert_array_equal(statistics.membership(units) @ np.arange(5.0), [0 + 2, 1 + 4, 3])

@@ -76,7 +76,7 @@ CRAFTED = {
   'record': [
     {
       'query': ' Then @placeholder ran, @placeholder too.', 'passage': 'p \n@highlight\nq\n@highlight\nr',
-      'entities': ['A', 'B'], 'answers': ['B', 'A'],
+      'entities': ['A', 'B'], 'answers': ['B', 'A'], 'idx': {'query': 7},
     },
   ],
   'wsc273': [

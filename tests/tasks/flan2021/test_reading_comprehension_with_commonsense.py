@@ -14,6 +14,7 @@ def _record_row(entities, answers):
     'query': tf.constant('A star is born: @placeholder.'),
     'entities': tf.constant(entities, tf.string),
     'answers': tf.constant(answers, tf.string, shape=[len(answers)]),
+    'idx': {'passage': tf.constant(3), 'query': tf.constant(7)},
   }
 
 
