@@ -136,6 +136,36 @@ def dataset_table(evaluations: Sequence[Evaluation]) -> Table:
   return Table('By dataset', columns, rows, ' '.join(filter(None, [note, *left_out])), texts=4, optional=optional)
 
 
+def metric_table(evaluations: Sequence[Evaluation]) -> Table:
+  """Returns one row per model, dataset and metric, where a dataset is measured by several: means over templates."""
+  rows = [
+    (result.dataset, evaluation.model, name, number(value), str(len(result.by_template)), str(result.mean.n))
+    for evaluation in evaluations for result in evaluation.datasets if len(result.metrics) > 1
+    for name, value in result.metrics.items()
+  ]  # fmt: skip
+  note = 'Percent (edit_distance: characters); means over templates. The first metric of a dataset is the one averaged.'
+  columns = ('dataset', 'model', 'metric', 'mean', 'templates', 'rows')
+  return Table('By metric', columns, rows, note, texts=3, optional=('rows', 'templates'))
+
+
+def chosen_table(evaluations: Sequence[Evaluation]) -> Table:
+  """Returns one row per model and dataset with a chosen template: its scores, beside the mean and the best."""
+  rows = [
+    (
+      result.dataset, evaluation.model, result.chosen.task, result.metric, number(result.chosen.validation),
+      number(result.chosen.score.value), interval(result.chosen.score.low, result.chosen.score.high),
+      number(result.mean.value), number(result.best), number(result.chance),
+    )
+    for evaluation in evaluations for result in evaluation.datasets if result.chosen is not None
+  ]  # fmt: skip
+  columns = (
+    'dataset', 'model', 'template', 'metric', 'to choose by', 'score', '95 % interval', 'mean', 'best', 'chance',
+  )  # fmt: skip
+  note = 'Percent. The template that was best on other rows; beside it mean and best of all templates.'
+  optional = ('metric', 'chance', 'best', 'mean', 'to choose by', '95 % interval')
+  return Table('By chosen template', columns, rows, note, texts=4, optional=optional)
+
+
 def cluster_table(evaluations: Sequence[Evaluation]) -> Table:
   """Returns one row per model and cluster: the macro average over datasets."""
   rows = [

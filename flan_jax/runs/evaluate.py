@@ -82,12 +82,14 @@ def evaluate(
   results_file.write_results(folder / 'results.json', [evaluation])
   results_file.write_predictions(folder / 'predictions', evaluation)
   picture = plots.cluster_bars(folder / 'clusters.png', [evaluation], title=f'{split} accuracy by cluster')
-  by_cluster, by_dataset = tables.cluster_table([evaluation]), tables.dataset_table([evaluation])
-  shown = [by_cluster, by_dataset, tables.template_table(evaluation)]
+  shown = [tables.cluster_table([evaluation]), tables.dataset_table([evaluation]), tables.template_table(evaluation)]
+  by_metric = tables.metric_table([evaluation])
+  if by_metric.rows:
+    shown.insert(2, by_metric)
   report.write_report(folder / 'report.html', f'Evaluation of {checkpoint_path}', [
     report.Section('Results', images=[(picture, 'Means over templates and datasets, 95 % intervals.')], tables=shown),
     report.Section('Configuration', code=config_text),
   ])  # fmt: skip
-  for table in shown[:2]:
+  for table in shown[:-1]:
     rich.print(table.to_rich())
   return evaluation

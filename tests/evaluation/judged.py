@@ -1,6 +1,16 @@
 """Results as a run makes them, for tables, plots and reports: four models, a plain and an opposite task each of two."""
 
-from flan_jax.evaluation.results import ClusterResult, DatasetResult, Evaluation, PairedResult, TemplateResult
+import dataclasses
+
+from flan_jax.evaluation.results import (
+  Chosen,
+  ClusterResult,
+  DatasetResult,
+  Evaluation,
+  PairedResult,
+  TemplateResult,
+)
+from flan_jax.evaluation.seeds import OverSeeds
 from flan_jax.evaluation.statistics import Estimate
 
 # The plain and the opposite half of paraphrase and of inference, as each model answers them.
@@ -65,3 +75,28 @@ def evaluation(model: str) -> Evaluation:
 
 def evaluations() -> list[Evaluation]:
   return [evaluation(model) for model in HALVES]
+
+
+def several_metrics() -> list[Evaluation]:
+  """A model of which one dataset is measured by two metrics."""
+  tuned = evaluation('instruction-tuned')
+  first, *others = tuned.datasets
+  first = dataclasses.replace(first, metrics={'accuracy': first.mean.value, 'binary_f1': 71.04})
+  return [dataclasses.replace(tuned, datasets=[first, *others])]
+
+
+def chosen() -> list[Evaluation]:
+  """A model for which a template was chosen for one dataset."""
+  tuned = evaluation('instruction-tuned')
+  first, *others = tuned.datasets
+  best = Chosen(f'{first.dataset}.template_2', 'validation', 88.0, Estimate(83.04, 80.1, 86.2, 300))
+  return [dataclasses.replace(tuned, datasets=[dataclasses.replace(first, chosen=best), *others])]
+
+
+def over_seeds() -> list[OverSeeds]:
+  """A dataset and its cluster over three runs."""
+  return [
+    OverSeeds('tuned', 'paraphrase', level, name, 'test', 'accuracy', {0: 80.0, 1: 84.0, 2: 91.0},
+              Estimate(85.0, 79.6, 91.3, 300), 5.57, 80.0, 91.0)
+    for level, name in (('dataset', 'quickstart_paraphrase'), ('cluster', 'paraphrase'))
+  ]  # fmt: skip

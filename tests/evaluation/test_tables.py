@@ -6,6 +6,7 @@ import pytest
 import rich.console
 
 from flan_jax.evaluation import tables, terminal
+from flan_jax.evaluation.seeds import seed_table
 from flan_jax.evaluation.statistics import Estimate
 from flan_jax.evaluation.tables import Table
 from tests.evaluation import judged
@@ -15,6 +16,9 @@ ALL = {
   'paired': tables.paired_table(judged.evaluations()),
   'dataset': tables.dataset_table(judged.evaluations()),
   'cluster': tables.cluster_table(judged.evaluations()),
+  'metric': tables.metric_table(judged.several_metrics()),
+  'chosen': tables.chosen_table(judged.chosen()),
+  'seeds': seed_table(judged.over_seeds()),
   'template': tables.template_table(judged.evaluation('instruction-tuned')),
   'one model': tables.dataset_table([judged.evaluation('untuned')]),
   'one row': tables.paired_table([dataclasses.replace(judged.evaluation('untuned'), paired=[
@@ -236,3 +240,15 @@ def test_rows_and_optional_columns_must_fit_the_columns():
     Table('t', ('x', 'y'), [('a',)])
   with pytest.raises(ValueError, match=r"optional columns \['z'\]"):
     Table('t', ('x', 'y'), [], optional=('z',))
+
+
+def test_a_metric_table_has_the_datasets_of_several_metrics_only():
+  table = ALL['metric']
+  assert [row[0] for row in table.rows] == ['quickstart_paraphrase'] * 2
+  assert [row[2:] for row in table.rows] == [('accuracy', '84.3', '3', '300'), ('binary_f1', '71.0', '3', '300')]
+
+
+def test_a_chosen_table_has_the_datasets_of_which_a_template_was_chosen():
+  row, = ALL['chosen'].rows
+  assert row == ('quickstart_paraphrase', 'instruction-tuned', 'quickstart_paraphrase.template_2', 'accuracy', '88.0',
+                 '83.0', '80.1 to 86.2', '84.3', '87.0', '50.0')  # fmt: skip
