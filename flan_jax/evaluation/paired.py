@@ -9,9 +9,10 @@ same answer twice, so that the mean of both halves is its chance level however w
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from flan_jax.errors import UserError
-from flan_jax.evaluation import statistics
+from flan_jax.evaluation import credits, statistics
 from flan_jax.evaluation.results import PairedResult, TemplateResult
 from flan_jax.evaluation.statistics import Estimate
 
@@ -37,18 +38,16 @@ def paired_accuracy(
     UserError: where no row of one half has a partner in the other.
   """
   first, second = _results(plain), _results(opposite)
-  halves = [_credit_by_row(first), _credit_by_row(second)]
-  table = 100.0 * statistics.align(halves)
-  complete = ~np.isnan(table).any(axis=1)
-  if not complete.any():
+  pairs, units, unpaired = _pairs(first, second)
+  if not len(pairs):
     raise UserError(
       f'No row of {first[0].task!r} ({first[0].split}) has a partner in {second[0].task!r} ({second[0].split}): '
       'both must be asked about the same rows.'
     )
-  pairs = table[complete]
-  options = {'samples': samples, 'seed': seed}
-  mean = statistics.mean_of_columns(pairs, level=level, **options)
-  sides = [statistics.mean(pairs[:, side], level=level, **options) for side in (0, 1)]
+  mean, *sides = (
+    statistics.macro_average([of], units=[units], samples=samples, seed=seed, level=level)
+    for of in (pairs, pairs[:, :1], pairs[:, 1:])
+  )
   chances = [result.chance for result in (*first, *second) if result.chance is not None]
   return PairedResult(
     dataset=first[0].dataset,
@@ -63,7 +62,7 @@ def paired_accuracy(
     opposite_interval=_interval(sides[1]),
     both=float(pairs.prod(axis=1).mean() / 100.0),
     n=len(pairs),
-    unpaired=int((~complete).sum()),
+    unpaired=unpaired,
     chance=float(np.mean(chances)) if chances else None,
     seed=seed,
   )
@@ -84,11 +83,12 @@ def difference(
   Raises:
     UserError: where they share no row.
   """
-  table = 100.0 * statistics.align([_credit_by_row(_results(first)), _credit_by_row(_results(second))])
-  shared = table[~np.isnan(table).any(axis=1)]
-  if not len(shared):
-    raise UserError(f'{_results(first)[0].task!r} and {_results(second)[0].task!r} share no row to compare.')
-  return statistics.paired_difference(shared[:, 0], shared[:, 1], samples=samples, seed=seed, level=level)
+  one, two = _results(first), _results(second)
+  pairs, units, _ = _pairs(one, two)
+  if not len(pairs):
+    raise UserError(f'{one[0].task!r} and {two[0].task!r} share no row to compare.')
+  gains = pairs[:, :1] - pairs[:, 1:]
+  return statistics.macro_average([gains], units=[units], samples=samples, seed=seed, level=level)
 
 
 def _results(half: Half) -> list[TemplateResult]:
@@ -99,14 +99,22 @@ def _results(half: Half) -> list[TemplateResult]:
   return scored
 
 
+def _pairs(
+  first: Sequence[TemplateResult], second: Sequence[TemplateResult]
+) -> tuple[Float[np.ndarray, 'pairs 2'], Int[np.ndarray, 'pairs'], int]:
+  """Returns the percentages of rows that both have, which of them are drawn together, and how many others there are."""
+  table = credits.aligned([_credit_by_row(first), _credit_by_row(second)], [*first, *second])
+  complete = ~np.isnan(table.values).any(axis=1)
+  return 100.0 * table.values[complete], statistics.numbered(list(table.units[complete])), int((~complete).sum())
+
+
 def _credit_by_row(results: Sequence[TemplateResult]) -> Mapping[str, float]:
   """Returns each row's credit, averaged over the templates that asked about it."""
-  credits: dict[str, list[float]] = {}
+  found: dict[str, list[float]] = {}
   for result in results:
-    for prediction in result.predictions:
-      if prediction.credit is not None:
-        credits.setdefault(prediction.row_id, []).append(prediction.credit)
-  return {row_id: float(np.mean(values)) for row_id, values in credits.items()}
+    for row_id, credit in credits.by_row(result).items():
+      found.setdefault(row_id, []).append(credit)
+  return {row_id: float(np.mean(values)) for row_id, values in found.items()}
 
 
 def _interval(estimate: Estimate) -> tuple[float, float]:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from flan_jax.errors import UserError
@@ -83,3 +85,17 @@ def test_halves_without_a_common_row_are_refused():
     difference(_evaluate(_deaf, False, ids=range(5)), _evaluate(_deaf, False, ids=range(5, 9)))
   with pytest.raises(UserError, match='no scored task'):
     paired_accuracy([], [])
+
+
+def test_the_rows_of_a_group_are_drawn_together():
+  def grouped(result):
+    predictions = [dataclasses.replace(one, group=f'q{place // 4}') for place, one in enumerate(result.predictions)]
+    return dataclasses.replace(result, predictions=predictions)
+
+  halves = evaluate_task(_rows(False), always(YES)), _evaluate(_reader, True)
+  alone, together = paired_accuracy(*halves), paired_accuracy(*map(grouped, halves))
+  assert (together.mean, together.n) == (alone.mean, 200)
+  assert together.interval != alone.interval
+  # Every third statement is true: four rows in a row have one or two, and vary less than four drawn apart.
+  assert together.interval[1] - together.interval[0] < 0.7 * (alone.interval[1] - alone.interval[0])
+  assert difference(*map(grouped, halves)).value == difference(*halves).value
