@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from flan_jax.data import preprocessors, registry, rows
 from flan_jax.data.blocks import BLOCK, in_blocks
-from flan_jax.data.dataset import Fields
+from flan_jax.data.dataset import GROUP, Fields
 from flan_jax.data.extract import extract_fields
 from flan_jax.data.rows import EvalRow
 
@@ -66,7 +66,7 @@ def _ask(info: registry.TaskInfo, block: Fields, lengths: Mapping[str, int]) -> 
   asked = preprocessors.fix_template(block, info.dataset, info.variant)
   asked = preprocessors.render(info.dataset, info.name, info.variant)(asked)
   asked = preprocessors.tokenize(asked, vocabularies, lengths)
-  columns = {name: _column(asked[name]) for name in rows.NEEDED}
+  columns = {name: _column(asked[name]) for name in (*rows.NEEDED, GROUP) if name in asked}
   for place in range(len(columns[rows.ROW_ID])):
     yield rows.of_example(info, {name: column[place] for name, column in columns.items()})
 

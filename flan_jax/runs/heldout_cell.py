@@ -12,8 +12,9 @@ from flax import nnx
 
 from flan_jax.data import registry
 from flan_jax.data.dataset import Dataset
+from flan_jax.data.roles import why_missing
 from flan_jax.errors import UserError
-from flan_jax.evaluation import paired, results_file
+from flan_jax.evaluation import choice, paired, results_file
 from flan_jax.evaluation.results import Evaluation, Origin
 from flan_jax.heldout import arms, training_sets
 from flan_jax.heldout.arms import Arm, Stage
@@ -48,6 +49,8 @@ class Setting:
     asked: the questions.
     extra_tasks: tasks or mixtures that every arm is asked beside the held-out cluster.
     pairs: datasets and the datasets that ask the opposite about the same rows.
+    select_on: the split that the best template of each dataset is chosen on; None chooses none.
+    select_examples: at most this many of its rows.
     skip_unavailable: leave out datasets without rows on disk.
     seed: of everything.
   """
@@ -62,6 +65,8 @@ class Setting:
   asked: Questions
   extra_tasks: Sequence[str] = ()
   pairs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  select_on: str | None = None
+  select_examples: int | None = None
   skip_unavailable: bool = False
   seed: int = 0
 
@@ -214,7 +219,8 @@ class Bench:
   def _configuration(self, held_out: str, arm: Arm) -> dict[str, Any]:
     """All that a cell's numbers depend on."""
     asked = {'tasks': self._questions(held_out, arm), 'pairs': dict(self.setting.pairs), 'label': arm.label,
-             'point': arm.curve and [arm.curve, arm.x, arm.series], **dataclasses.asdict(self.setting.asked)}
+             'point': arm.curve and [arm.curve, arm.x, arm.series], 'select_on': self.setting.select_on,
+             'select_examples': self.setting.select_examples, **dataclasses.asdict(self.setting.asked)}
     return work.plain({'training': self.training(held_out, arm), 'asked': asked})
 
   def _root_path(self, arm: Arm) -> str | None:
@@ -297,11 +303,33 @@ class Bench:
     """Asks an arm's questions and writes what it answered; the numbers last, for they say that the cell is done."""
     config = self._configuration(held_out, arm)
     model = self._restored(held_out, arm)
-    found = self._judge.evaluate(model, self._questions(held_out, arm), arm.label,
-                                 self._weights(held_out, arm) or 'random weights')
+    tasks = self._questions(held_out, arm)
+    found = self._judge.evaluate(model, tasks, arm.label, self._weights(held_out, arm) or 'random weights')
+    found = self._chosen(model, tasks, found)
     found = dataclasses.replace(found, paired=self._paired(found), origin=self._origin(held_out, arm, model, config))
     results_file.write_predictions(self.folder / PREDICTIONS, found)
     results_file.write_results(self.place(held_out, arm) / RESULTS, [found], config)
+
+  def _chosen(self, model: T5, tasks: Sequence[str], found: Evaluation) -> Evaluation:
+    """Chooses a template of each dataset that has several and rows to choose on; a line says of others why not."""
+    asked = self.setting
+    if asked.select_on is None:
+      return found
+    several = {result.dataset for result in found.datasets if len(result.by_template) > 1}
+    names = [task for task in tasks if registry.task_info(task).dataset.name in several]
+    missing = {registry.task_info(task).dataset.name: reason for task in names
+               if (reason := why_missing(seqio.TaskRegistry.get(task).source, asked.select_on)) is not None}
+    for reason in missing.values():
+      print(f'no template is chosen: {reason}')
+    names = [task for task in names if registry.task_info(task).dataset.name not in missing]
+    if not names:
+      return found
+    other = dataclasses.replace(asked.asked, split=asked.select_on, examples=asked.select_examples)
+    tried = self._judge.evaluate(model, names, found.model, found.checkpoint, other)
+    able = [result for result in found.datasets if result.dataset in several - missing.keys()]
+    chosen = choice.choose(dataclasses.replace(found, datasets=able), tried, asked.seed)
+    by_name = {result.dataset: result for result in chosen.datasets}
+    return dataclasses.replace(found, datasets=[by_name.get(result.dataset, result) for result in found.datasets])
 
   def _paired(self, evaluation: Evaluation) -> list[Any]:
     by_dataset: dict[str, list] = {}

@@ -13,6 +13,7 @@ import rich
 import seqio
 
 from flan_jax.data import registry
+from flan_jax.errors import UserError
 from flan_jax.evaluation import plots, report, results_file, tables
 from flan_jax.evaluation.rank import Normalization
 from flan_jax.evaluation.results import Evaluation
@@ -49,6 +50,8 @@ def zero_shot(
   pairs: Mapping[str, str] | None = None,
   split: str = 'test',
   examples: int | None = None,
+  select_on: str | None = 'validation',
+  select_examples: int | None = 200,
   normalization: Normalization = 'none',
   max_decode_len: int = 64,
   skip_unavailable: bool = False,
@@ -79,6 +82,8 @@ def zero_shot(
     pairs: datasets and the datasets that ask the opposite about the same rows.
     split: the held-out rows that are asked.
     examples: at most this many rows of each task.
+    select_on: the split that the best template of each dataset is chosen on (FLAN's rule); None chooses none.
+    select_examples: at most this many of its rows.
     normalization: of the options' log-likelihoods, see `rank`.
     max_decode_len: tokens that generation may write.
     skip_unavailable: leave out datasets without rows on disk, a line for each, rather than fetch them or stop.
@@ -101,10 +106,13 @@ def zero_shot(
   mine = [name for name in clusters if name in training_sets.held_out_clusters(members, only or clusters, 'ONLY')]
   by_name = arms_lib.in_order(arms)
   check_extra(extra_tasks)
+  if select_on == split:
+    raise UserError(f'SELECT_ON = {select_on!r} is the split that is reported: choose templates on other rows.')
   asked = Questions(split=split, examples=examples, lengths=task_feature_lengths, normalization=normalization,
                     max_decode_len=max_decode_len, seed=random_seed)
   setting = Setting(model, stages, method or Full(), task_feature_lengths, batch_size, loss or losses.LossConfig(),
-                    initial_checkpoint_path, asked, extra_tasks, pairs or {}, skip_unavailable, random_seed)
+                    initial_checkpoint_path, asked, extra_tasks, pairs or {}, select_on, select_examples,
+                    skip_unavailable, random_seed)
   bench = Bench(pathlib.Path(model_dir), members, by_name, setting, vocabulary, config_text, show_progress)
   cells = [(cluster, arm) for cluster in mine for arm in by_name.values()]
   for cluster, arm in cells:

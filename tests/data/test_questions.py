@@ -12,6 +12,7 @@ WAYS = {
   'flan2021.copa': ('template_1.no_options',),  # options of each row's own
   'flan2021.trec': ('first_2',),  # a draw keeps its pipeline
   'flan2021.natural_questions': ('template_0',),  # several references
+  'flan2021.multirc': ('template_0',),  # groups
 }
 
 

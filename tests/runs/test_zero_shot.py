@@ -131,6 +131,16 @@ def test_extra_tasks_are_asked_of_every_arm_and_pairs_are_measured(protocol):
     assert one.paired[0].opposite_dataset == 'red_opposite' and one.paired[0].n == 0 + 8
 
 
+def test_the_template_that_did_best_on_validation_rows_is_chosen(protocol):
+  found, _ = protocol(UNTUNED, held_out='blue')
+  (result,) = found[0].datasets
+  assert result.chosen.task in result.by_template and result.chosen.chosen_on == 'validation'
+  assert result.chosen.score.value == result.by_template[result.chosen.task] and result.chosen.score.n == 8
+  assert protocol(UNTUNED, held_out='blue', select_on=None)[0][0].datasets[0].chosen is None
+  with pytest.raises(UserError, match="SELECT_ON = 'test' is the split that is reported"):
+    protocol(UNTUNED, held_out='blue', select_on='test')
+
+
 def test_a_plan_writes_nothing(protocol, tmp_path, capsys):
   assert protocol(dry_run=True)[0] == []
   told = capsys.readouterr().out
