@@ -55,7 +55,7 @@ setuptools.setup(
     python_requires='>=3.11',
     packages=setuptools.find_packages(include=['flan_jax', 'flan_jax.*', 'tasks', 'tasks.*', 'gin_configs', 'scripts']),
     package_data={
-        'flan_jax': ['py.typed', 'inspection/*.html'],
+        'flan_jax': ['py.typed', 'inspection/*.html', 'evaluation/*.css', 'evaluation/*.js'],
         'gin_configs': ['**/*.gin'],
         'tasks': ['**/*.json'],
     },

@@ -1,4 +1,4 @@
-"""Plots of results as PNG files: grouped bars with intervals and chance, and curves. No global matplotlib state."""
+"""Plots of results: grouped bars with intervals and chance, and curves. Each is a PNG, and an SVG beside it."""
 
 import math
 import pathlib
@@ -7,21 +7,16 @@ from typing import Any
 
 import matplotlib.ticker
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
+from flan_jax.evaluation.drawing import COLORS, DASHES, INK, WIDTH, canvas, percentages, save, wrapped
 from flan_jax.evaluation.results import Evaluation
 from flan_jax.evaluation.statistics import Estimate
 
-# Okabe and Ito's palette, told apart by colour-blind readers; its yellow is left out, being too pale on white.
-COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#595959')
-_INK, _FAINT = '#222222', '#DDDDDD'
-_WIDTH, _HEIGHT, _DPI = 7.2, 4.2, 160
 _NUMBERED = 48  # more bars than this are too narrow for a number each
 # An open circle and a filled one, so small that the ring shows where both are the same.
 _MARKS: tuple[dict[str, Any], ...] = (
   {'marker': 'o', 'markersize': 7.5, 'markerfacecolor': 'white'},
-  {'marker': 'o', 'markersize': 4.5, 'markerfacecolor': _INK},
+  {'marker': 'o', 'markersize': 4.5, 'markerfacecolor': INK},
 )
 
 Bars = Mapping[str, Sequence[Estimate | None]]
@@ -60,7 +55,7 @@ def grouped_bars(
   """
   marks = marks or {}
   _check_bars(groups, series, chance, marks)
-  figure, axes = _canvas(title, ylabel, width=max(_WIDTH, 0.42 * len(groups) * (len(series) + 1)))
+  figure, axes = canvas(title, ylabel, width=max(WIDTH, 0.42 * len(groups) * (len(series) + 1)))
   width = 0.8 / len(series)
   for place, (label, values) in enumerate(series.items()):
     offset = (place - (len(series) - 1) / 2) * width
@@ -70,12 +65,12 @@ def grouped_bars(
     _circles(axes, [kind[label] for kind in marks.values()], offset + 0.18 * width)
   _chance_lines(axes, chance or [])
   for kind, style in zip(marks, _MARKS, strict=False):
-    axes.plot([], [], color=_INK, linestyle='none', label=kind, **style)
-  axes.set_xticks(range(len(groups)), [_wrapped(group) for group in groups])
+    axes.plot([], [], color=INK, linestyle='none', label=kind, **style)
+  axes.set_xticks(range(len(groups)), [wrapped(group) for group in groups])
   axes.tick_params(axis='x', length=0, pad=16)
   axes.set_xlim(-0.55, len(groups) - 0.45)
-  _percentages(axes, [estimate for values in series.values() for estimate in values if estimate is not None])
-  return _save(figure, axes, path)
+  percentages(axes, [estimate for values in series.values() for estimate in values if estimate is not None])
+  return save(figure, axes, path)
 
 
 def curves(
@@ -86,6 +81,7 @@ def curves(
   title: str = '',
   xlabel: str = '',
   ylabel: str = 'accuracy (%)',
+  log: bool = False,
 ) -> pathlib.Path:
   """Draws a line for each series over (x, estimate) points, its intervals as a band, and chance as a dashed line.
 
@@ -96,6 +92,7 @@ def curves(
     title: one line over the plot.
     xlabel: what runs along the axis.
     ylabel: what is measured, in percent.
+    log: whether the axis goes up by factors, as for parameters.
 
   Returns:
     The path.
@@ -107,7 +104,7 @@ def curves(
   if not series or not all(series.values()):
     raise ValueError('a plot of curves needs at least one point in each series')
   _check_finite(estimates)
-  figure, axes = _canvas(title, ylabel, width=_WIDTH)
+  figure, axes = canvas(title, ylabel, width=WIDTH)
   for place, (label, points) in enumerate(series.items()):
     color = COLORS[place % len(COLORS)]
     x = [point for point, _ in points]
@@ -116,12 +113,14 @@ def curves(
       low, high = [estimate.low for _, estimate in points], [estimate.high for _, estimate in points]
       axes.fill_between(x, low, high, color=color, alpha=0.18, linewidth=0)  # type: ignore[arg-type]
   if chance is not None:
-    axes.axhline(chance, color=_INK, linestyle=(0, (4, 3)), linewidth=1.2, label='chance')
+    axes.axhline(chance, color=INK, linestyle=DASHES, linewidth=1.2, label='chance')
   axes.set_xlabel(xlabel)
-  if all(float(x).is_integer() for points in series.values() for x, _ in points):
+  if log:
+    axes.set_xscale('log')
+  elif all(float(x).is_integer() for points in series.values() for x, _ in points):
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-  _percentages(axes, estimates)
-  return _save(figure, axes, path)
+  percentages(axes, estimates)
+  return save(figure, axes, path)
 
 
 def cluster_bars(path: str | pathlib.Path, evaluations: Sequence[Evaluation], title: str = '') -> pathlib.Path:
@@ -159,20 +158,6 @@ def paired_bars(path: str | pathlib.Path, evaluations: Sequence[Evaluation], tit
   return grouped_bars(path, groups, series, chance=chance, marks=marks, title=title, ylabel=ylabel)
 
 
-def _canvas(title: str, ylabel: str, width: float) -> tuple[Figure, Axes]:
-  figure = Figure(figsize=(min(width, 16.0), _HEIGHT), dpi=_DPI, layout='constrained')
-  FigureCanvasAgg(figure)
-  axes = figure.subplots()
-  axes.set_title(title, loc='left', color=_INK, fontsize=12, pad=12)
-  axes.set_ylabel(ylabel, color=_INK)
-  axes.yaxis.set_major_locator(matplotlib.ticker.MultipleLocator(20))
-  axes.grid(axis='y', color=_FAINT, linewidth=0.8)
-  axes.set_axisbelow(True)
-  for side in ('top', 'right', 'left'):
-    axes.spines[side].set_visible(False)
-  axes.tick_params(colors=_INK)
-  return figure, axes
-
 
 def _check_bars(
   groups: Sequence[str], series: Bars, chance: Sequence[float | None] | None, marks: Marks
@@ -204,7 +189,7 @@ def _bars(
   for x, estimate in found:
     if estimate.low is not None and estimate.high is not None:
       below, above = max(estimate.value - estimate.low, 0.0), max(estimate.high - estimate.value, 0.0)
-      axes.errorbar(x - shift, estimate.value, [[below], [above]], color=_INK, linewidth=1.2, capsize=3)
+      axes.errorbar(x - shift, estimate.value, [[below], [above]], color=INK, linewidth=1.2, capsize=3)
 
 
 def _numbers(axes: Axes, values: Sequence[Estimate | None], offset: float) -> None:
@@ -213,7 +198,7 @@ def _numbers(axes: Axes, values: Sequence[Estimate | None], offset: float) -> No
     if estimate is not None:
       axes.annotate(
         f'{estimate.value:.0f}', (place + offset, 0), (0, -4), xycoords=('data', 'axes fraction'),
-        textcoords='offset points', ha='center', va='top', fontsize=8, color=_INK,
+        textcoords='offset points', ha='center', va='top', fontsize=8, color=INK,
       )  # fmt: skip
 
 
@@ -221,19 +206,12 @@ def _circles(axes: Axes, kinds: Sequence[Sequence[float | None]], offset: float)
   """Draws the marks of one series, joined by a line so that their distance shows."""
   for place, pair in enumerate(zip(*kinds, strict=True)):
     ends = [value for value in pair if value is not None]
-    axes.plot([place + offset] * len(ends), ends, color=_INK, linewidth=1.0)
+    axes.plot([place + offset] * len(ends), ends, color=INK, linewidth=1.0)
   for values, style in zip(kinds, _MARKS, strict=False):
     found = [(place + offset, value) for place, value in enumerate(values) if value is not None]
     heights = [value for _, value in found]
-    axes.plot([x for x, _ in found], heights, color=_INK, linestyle='none', zorder=4, **style)
+    axes.plot([x for x, _ in found], heights, color=INK, linestyle='none', zorder=4, **style)
 
-
-def _percentages(axes: Axes, estimates: Sequence[Estimate]) -> None:
-  """Shows 0 to 100, and what is below: correlations can be negative."""
-  lowest = min(value for estimate in estimates for value in (estimate.value, estimate.low) if value is not None)
-  axes.set_ylim(lowest - 5.0 if lowest < 0.0 else 0.0, 105)
-  if lowest < 0.0:
-    axes.axhline(0.0, color=_INK, linewidth=0.8)
 
 
 def _chance_lines(axes: Axes, chance: Sequence[float | None]) -> None:
@@ -241,26 +219,6 @@ def _chance_lines(axes: Axes, chance: Sequence[float | None]) -> None:
   for place, level in enumerate(chance):
     if level is not None:
       axes.plot(
-        [place - 0.46, place + 0.46], [level, level], color=_INK, linestyle=(0, (4, 3)), linewidth=1.4, label=label
+        [place - 0.46, place + 0.46], [level, level], color=INK, linestyle=DASHES, linewidth=1.4, label=label
       )
       label = None
-
-
-def _wrapped(name: str, length: int = 14) -> str:
-  """Breaks a long name at underscores and spaces, so that ticks do not run into each other."""
-  lines = ['']
-  for word in name.replace('_', ' ').split(' '):
-    if lines[-1] and len(lines[-1]) + len(word) >= length:
-      lines.append('')
-    lines[-1] = f'{lines[-1]} {word}'.strip()
-  return '\n'.join(lines)
-
-
-def _save(figure: Figure, axes: Axes, path: str | pathlib.Path) -> pathlib.Path:
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  handles, labels = axes.get_legend_handles_labels()
-  if len(labels) > 1:
-    figure.legend(handles, labels, loc='outside lower center', ncols=min(len(labels), 3), frameon=False)
-  figure.savefig(path)
-  return path

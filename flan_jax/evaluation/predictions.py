@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from flan_jax.errors import UserError
@@ -84,14 +84,23 @@ def write_jsonl(path: str | pathlib.Path, predictions: Iterable[Prediction]) -> 
 
 
 def read_jsonl(path: str | pathlib.Path) -> list[Prediction]:
-  """Reads what `write_jsonl` wrote.
+  """Reads what `write_jsonl` wrote, as `stream_jsonl` does, into a list."""
+  return list(stream_jsonl(path))
+
+
+def stream_jsonl(path: str | pathlib.Path) -> Iterator[Prediction]:
+  """Yields what `write_jsonl` wrote, one prediction in memory at a time.
 
   Raises:
-    UserError: where the file is missing or is not of this form.
+    UserError: where the file is missing, is empty, or is not of this form.
   """
+  line = ''
   try:
-    lines = pathlib.Path(path).read_text(encoding='utf-8').rstrip('\n').split('\n')
-    return [Prediction(**json.loads(line)) for line in lines]
+    with pathlib.Path(path).open(encoding='utf-8', newline='\n') as file:
+      for line in file:
+        yield Prediction(**json.loads(line))
+    if not line:
+      raise ValueError('there is no line')
   except OSError as error:
     raise UserError(f'Cannot read predictions from {str(path)!r}: {error.strerror}.') from error
   except (ValueError, TypeError) as error:

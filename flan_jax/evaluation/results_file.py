@@ -106,7 +106,7 @@ def write_predictions(folder: str | pathlib.Path, evaluation: Evaluation) -> lis
   `<folder>/<held-out cluster>/<arm>/<task>.<split>.jsonl`.
   """
   return [
-    write_jsonl(_predictions_file(folder, evaluation, result), result.predictions)
+    write_jsonl(predictions_file(folder, evaluation, result), result.predictions)
     for result in evaluation.templates
     if result.predictions
   ]
@@ -119,14 +119,15 @@ def with_predictions(folder: str | pathlib.Path, evaluation: Evaluation) -> Eval
     UserError: where one of the files is missing or is not ours.
   """
   templates = [
-    dataclasses.replace(result, predictions=read_jsonl(_predictions_file(folder, evaluation, result)))
+    dataclasses.replace(result, predictions=read_jsonl(predictions_file(folder, evaluation, result)))
     if result.method != 'excluded' else result
     for result in evaluation.templates
   ]  # fmt: skip
   return dataclasses.replace(evaluation, templates=templates)
 
 
-def _predictions_file(folder: str | pathlib.Path, evaluation: Evaluation, result: TemplateResult) -> pathlib.Path:
+def predictions_file(folder: str | pathlib.Path, evaluation: Evaluation, result: TemplateResult) -> pathlib.Path:
+  """Returns where `write_predictions` puts the answers to a task."""
   origin = evaluation.origin
   places = [evaluation.model] if origin is None else [origin.held_out, origin.arm]
   return pathlib.Path(folder, *map(_slug, places), f'{_slug(result.task)}.{_slug(result.split)}.jsonl')

@@ -3,11 +3,11 @@
 import dataclasses
 import html
 import importlib.resources
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flan_jax.data.registry import TaskInfo
+from flan_jax.embedded import embedded
 from flan_jax.inspection import names
 from flan_jax.inspection.examples import Example, Measured
 
@@ -45,14 +45,6 @@ def page(title: str, measured_by: str, lengths: Mapping[str, int], shelves: Sequ
   }
   text = importlib.resources.files(__package__).joinpath(_TEMPLATE).read_text(encoding='utf-8')
   return text.replace('@TITLE@', html.escape(title)).replace('@DATA@', embedded(data))
-
-
-def embedded(data: Any) -> str:
-  """Returns data as JSON that may stand inside a script element: nothing in it can end the element."""
-  text = json.dumps(data, ensure_ascii=False, separators=(',', ':'))
-  for character in '<>&\u2028\u2029':
-    text = text.replace(character, f'\\u{ord(character):04x}')
-  return text
 
 
 def _shelf(shelf: Shelf) -> dict[str, Any]:

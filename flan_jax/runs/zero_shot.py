@@ -14,7 +14,7 @@ import seqio
 
 from flan_jax.data import registry
 from flan_jax.errors import UserError
-from flan_jax.evaluation import plots, report, results_file, tables
+from flan_jax.evaluation import plots, protocol_report, results_file, tables
 from flan_jax.evaluation.rank import Normalization
 from flan_jax.evaluation.results import Evaluation
 from flan_jax.heldout import arms as arms_lib
@@ -26,9 +26,6 @@ from flan_jax.runs import parts
 from flan_jax.runs.heldout_cell import Bench, Setting, check_extra
 from flan_jax.runs.judge import Questions, folder_for
 from flan_jax.training import losses
-
-CAPTION = 'Accuracy with 95 % bootstrap intervals; the dashed line is chance.'
-HALVES = 'Open circles are the plain half of a pair, filled ones the opposite half.'
 
 
 def zero_shot(
@@ -191,12 +188,12 @@ def _write(folder: pathlib.Path, evaluations: list[Evaluation], missing: Sequenc
   held_out = list(dict.fromkeys(evaluation.origin.held_out for evaluation in evaluations if evaluation.origin))
   measured = any(evaluation.paired for evaluation in shown)
   draw = plots.paired_bars if measured else plots.cluster_bars
-  picture = draw(folder / 'heldout.png', shown, title=f'Held out: {", ".join(held_out)}')
+  draw(folder / 'heldout.png', shown, title=f'Held out: {", ".join(held_out)}')
+  page = protocol_report.write_protocol_report(folder)
   found = [tables.paired_table(shown)] if measured else []
-  found += [tables.cluster_table(shown), tables.dataset_table(shown)]
-  report.write_report(folder / 'report.html', f'Zero-shot on {", ".join(held_out)}', [
-    report.Section('Results', images=[(picture, CAPTION + (' ' + HALVES if measured else ''))], tables=found),
-    report.Section('Configuration', code=config_text),
-  ])  # fmt: skip
+  found.append(tables.cluster_table(shown))
+  if len(held_out) == 1:
+    found.append(tables.dataset_table(shown))
   for table in found:
     rich.print(table)
+  print(f'the report: {page}')

@@ -5,7 +5,7 @@ import PIL.Image
 import pytest
 from matplotlib.colors import to_rgb
 
-from flan_jax.evaluation import plots
+from flan_jax.evaluation import drawing, plots
 from flan_jax.evaluation.statistics import Estimate
 from tests.evaluation import judged
 
@@ -141,7 +141,7 @@ def test_paired_bars_tell_a_deaf_model_from_a_guessing_one(tmp_path):
 
 def test_paired_bars_name_both_halves_in_the_legend(tmp_path, monkeypatch):
   drawn = []
-  monkeypatch.setattr(plots.Figure, 'savefig', lambda figure, path: drawn.append(figure))
+  monkeypatch.setattr(drawing.Figure, 'savefig', lambda figure, path, **options: drawn.append(figure))
   plots.paired_bars(tmp_path / 'paired.png', judged.evaluations())
   legend, = drawn[0].legends
   assert {text.get_text() for text in legend.get_texts()} == {*judged.HALVES, 'chance', 'plain', 'opposite'}
@@ -179,6 +179,11 @@ def test_a_curve_has_a_band_where_it_has_intervals(tmp_path):
 def test_the_same_values_make_the_same_picture(tmp_path):
   one, two = (plots.paired_bars(tmp_path / name, judged.evaluations()) for name in ('one.png', 'two.png'))
   assert one.read_bytes() == two.read_bytes()
+  drawn = one.with_suffix('.svg').read_bytes()
+  plots.paired_bars(one, judged.evaluations())
+  assert one.with_suffix('.svg').read_bytes() == drawn
+  for label in (b'instruction-tuned', b'paraphrase', b'mean of plain and opposite (%)'):
+    assert b'>' + label + b'</text>' in drawn, 'text is text'
 
 
 @pytest.mark.parametrize(('groups', 'series', 'options'), [
@@ -216,3 +221,13 @@ def test_what_is_no_number_is_not_drawn(tmp_path):
 def test_curves_without_points_are_an_error(tmp_path, series):
   with pytest.raises(ValueError, match='at least one point in each series'):
     plots.curves(tmp_path / 'x.png', series)
+
+
+def test_an_axis_by_factors_spreads_sizes_evenly(tmp_path):
+  points = {'m': [(x, Estimate(50.0, None, None, 9)) for x in (1e6, 1e7, 1e8)]}
+  pixels = _pixels(plots.curves(tmp_path / 'log.png', points, log=True))
+  line = _in_plot(pixels, plots.COLORS[0])
+  tall = np.flatnonzero(line.sum(axis=0) > 8)  # markers
+  groups = np.split(tall, np.flatnonzero(np.diff(tall) > 20) + 1)
+  one, two, three = (group.mean() for group in groups)
+  assert two - one == pytest.approx(three - two, abs=2)

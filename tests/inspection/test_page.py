@@ -11,8 +11,9 @@ import seqio
 
 from flan_jax.data import registry
 from flan_jax.data.vocabulary import use_vocabulary
+from flan_jax.embedded import embedded
 from flan_jax.inspection.examples import Example, Measured, read_each
-from flan_jax.inspection.page import Shelf, embedded, page
+from flan_jax.inspection.page import Shelf, page
 from scripts import inspect_tasks
 
 NASTY = '</script><script>document.title="run"</script><!-- & "quoted" \u2028 {answer}\n'

@@ -13,7 +13,7 @@ from flan_jax.evaluation import results_file
 from flan_jax.heldout.arms import Arm, Stage
 from flan_jax.models import T5Config
 from flan_jax.peft import LoRA
-from flan_jax.runs import heldout_cell, zero_shot
+from flan_jax.runs import first_look, heldout_cell, zero_shot
 from flan_jax.training import optimizers
 from flan_jax.work import claims
 from tests.data.conftest import registries, restored  # noqa: F401  a fixture
@@ -38,6 +38,7 @@ def protocol(registries, tmp_path, monkeypatch):  # noqa: F811
     return finetune(**options)
 
   monkeypatch.setattr(heldout_cell, 'finetune', counted)
+  monkeypatch.setattr(first_look, 'look', lambda *_: iter(()))  # a thousand examples before two steps
 
   def run(*arms, **changes):
     trained.clear()

@@ -1,0 +1,65 @@
+"""Pages about runs that are finished: one run's report, and runs side by side.
+
+  python -m scripts.report build DIR
+  python -m scripts.report compare DIR DIR ... --output FILE.html [--arm NAME]
+
+DIR is a folder with results.json and predictions/, as scripts.evaluate and scripts.zero_shot leave it. build writes
+DIR/report.html and DIR/plots/ anew from what lies there. compare asks how far each run is above the first one on the
+same rows; it ends with an error where runs were not asked the same.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from flan_jax import cli
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs the script and returns its exit code."""
+  args = parser().parse_args(argv)
+  return cli.run(lambda: {'build': _build, 'compare': _compare}[args.command](args))
+
+
+def parser() -> argparse.ArgumentParser:
+  """Returns the parser of the commands."""
+  result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                   allow_abbrev=False)  # fmt: skip
+  commands = result.add_subparsers(dest='command', required=True, metavar='COMMAND')
+  build = commands.add_parser('build', help="a run's report.html, from its files", allow_abbrev=False)
+  build.add_argument('folder', metavar='DIR', help='a folder with results.json')
+  build.add_argument('--answers', type=_positive, default=20, metavar='N',
+                     help='answers of each kind to show of a task and arm, at most (20)')  # fmt: skip
+  compare = commands.add_parser('compare', help='runs side by side, paired by row', allow_abbrev=False)
+  compare.add_argument('folders', nargs='+', metavar='DIR', help='two folders or more; the first is compared with')
+  compare.add_argument('--output', required=True, metavar='FILE', help='the page to write')
+  compare.add_argument('--arm', metavar='NAME', help="only this arm of each run, e.g. 'tuned'")
+  return result
+
+
+def _build(args: argparse.Namespace) -> None:
+  from flan_jax.evaluation.protocol_report import write_protocol_report  # matplotlib is behind it: not for --help
+
+  print(write_protocol_report(args.folder, args.answers))
+
+
+def _compare(args: argparse.Namespace) -> None:
+  import rich
+
+  from flan_jax.evaluation import compare_runs  # matplotlib is behind it: not for --help
+
+  found = compare_runs.compare_runs(args.folders, args.arm)
+  print(compare_runs.write_comparison(args.output, found))
+  for level in compare_runs.LEVELS:
+    rich.print(found.table(level))
+
+
+def _positive(text: str) -> int:
+  number = int(text)
+  if number < 1:
+    raise argparse.ArgumentTypeError(f'must be at least 1, not {number}')
+  return number
+
+
+if __name__ == '__main__':
+  sys.exit(main())
