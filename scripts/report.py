@@ -2,10 +2,12 @@
 
   python -m scripts.report build DIR
   python -m scripts.report compare DIR DIR ... --output FILE.html [--arm NAME]
+  python -m scripts.report seeds DIR DIR ... [--output FILE.html] [--arm NAME]
 
 DIR is a folder with results.json and predictions/, as scripts.evaluate and scripts.zero_shot leave it. build writes
 DIR/report.html and DIR/plots/ anew from what lies there. compare asks how far each run is above the first one on the
-same rows; it ends with an error where runs were not asked the same.
+same rows, seeds what runs that differ in their seeds have in common; both end with an error where runs were not asked
+the same.
 """
 
 import argparse
@@ -18,7 +20,7 @@ from flan_jax import cli
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the script and returns its exit code."""
   args = parser().parse_args(argv)
-  return cli.run(lambda: {'build': _build, 'compare': _compare}[args.command](args))
+  return cli.run(lambda: {'build': _build, 'compare': _compare, 'seeds': _seeds}[args.command](args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,6 +36,10 @@ def parser() -> argparse.ArgumentParser:
   compare.add_argument('folders', nargs='+', metavar='DIR', help='two folders or more; the first is compared with')
   compare.add_argument('--output', required=True, metavar='FILE', help='the page to write')
   compare.add_argument('--arm', metavar='NAME', help="only this arm of each run, e.g. 'tuned'")
+  seeds = commands.add_parser('seeds', help='the same with several seeds: mean and spread', allow_abbrev=False)
+  seeds.add_argument('folders', nargs='+', metavar='DIR', help='two folders or more')
+  seeds.add_argument('--output', metavar='FILE', help='a page to write, too')
+  seeds.add_argument('--arm', metavar='NAME', help="only this arm of each run, e.g. 'tuned'")
   return result
 
 
@@ -52,6 +58,19 @@ def _compare(args: argparse.Namespace) -> None:
   print(compare_runs.write_comparison(args.output, found))
   for level in compare_runs.LEVELS:
     rich.print(found.table(level))
+
+
+def _seeds(args: argparse.Namespace) -> None:
+  import rich
+
+  from flan_jax.evaluation import seeds
+  from flan_jax.evaluation.report import Section, write_report
+
+  table = seeds.seed_table(seeds.over_seeds(seeds.read_runs(args.folders, args.arm)))
+  rich.print(table)
+  if args.output:
+    print(write_report(args.output, 'The same with several seeds', [Section('Over seeds', tables=[table])],
+                       ', '.join(args.folders)))
 
 
 def _positive(text: str) -> int:

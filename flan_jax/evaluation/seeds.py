@@ -6,13 +6,14 @@ an interval that draws both runs and questions anew (`statistics.over_runs`).
 """
 
 import dataclasses
+import pathlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
-from flan_jax.errors import UserError
-from flan_jax.evaluation import credits, statistics
+from flan_jax.errors import UserError, did_you_mean
+from flan_jax.evaluation import credits, results_file, statistics
 from flan_jax.evaluation.results import ClusterResult, DatasetResult, Evaluation, TemplateResult
 from flan_jax.evaluation.statistics import Estimate
 from flan_jax.evaluation.tables import Table, interval, number
@@ -50,6 +51,28 @@ class OverSeeds:
   std: float
   lowest: float
   highest: float
+
+
+def read_runs(folders: Sequence[str | pathlib.Path], arm: str | None = None) -> list[list[Evaluation]]:
+  """Reads the evaluations of runs with their predictions.
+
+  Args:
+    folders: each with results.json and predictions/.
+    arm: only this arm of the held-out protocol, or this model; None takes all.
+
+  Raises:
+    UserError: where a file is missing or is not ours, or a run has no such arm.
+  """
+  found = []
+  for folder in map(pathlib.Path, folders):
+    evaluations = results_file.read_results(folder / 'results.json')
+    names = {evaluation.origin.arm if evaluation.origin else evaluation.model for evaluation in evaluations}
+    if arm is not None and arm not in names:
+      raise UserError(f'{folder} has no arm {arm!r}. {did_you_mean(arm, names)}')
+    kept = [evaluation for evaluation in evaluations
+            if arm in (None, evaluation.origin.arm if evaluation.origin else evaluation.model)]
+    found.append([results_file.with_predictions(folder / 'predictions', evaluation) for evaluation in kept])
+  return found
 
 
 def over_seeds(runs: Sequence[Sequence[Evaluation]], seed: int = 0) -> list[OverSeeds]:

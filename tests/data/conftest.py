@@ -39,14 +39,21 @@ def real_tfds(real_data):
     yield real_data / 'tfds'
 
 
-@pytest.fixture
-def registries():
-  """Registries that may be added to: what a test registers is gone after it."""
+@contextlib.contextmanager
+def open_registries():
+  """Registries that may be added to: what is registered meanwhile is gone afterwards."""
   with contextlib.ExitStack() as stack:
     for registered in (
       seqio.TaskRegistry._REGISTRY, seqio.MixtureRegistry._REGISTRY, registry._TASKS, registry._FAMILIES,
     ):  # fmt: skip
       stack.enter_context(restored(registered))
+    yield
+
+
+@pytest.fixture
+def registries():
+  """Registries that a test may add to."""
+  with open_registries():
     yield
 
 

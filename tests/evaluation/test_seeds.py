@@ -128,3 +128,17 @@ def test_the_table_has_a_row_for_each(runs):
   assert table.rows[0][7:] == ('7.5', '50.0', '65.0', '3')
   assert [line[1] for line in table.rows] == ['dataset'] * 3 + ['cluster'] * 2
   assert 'too narrow' in table.to_markdown()
+
+
+def test_the_script_puts_folders_together(runs, tmp_path, capsys):
+  from scripts import report
+  folders = [tmp_path / f'seed_{place}' for place in range(3)]
+  for folder, evaluations in zip(folders, runs, strict=True):
+    results_file.write_results(folder / 'results.json', evaluations)
+    for evaluation in evaluations:
+      results_file.write_predictions(folder / 'predictions', evaluation)
+  output = tmp_path / 'seeds.html'
+  assert report.main(['seeds', *map(str, folders), '--arm', 'tuned', '--output', str(output)]) == 0
+  assert '57.0' in capsys.readouterr().out and '57.0' in output.read_text()
+  assert report.main(['seeds', *map(str, folders), '--arm', 'tund']) == 2
+  assert "has no arm 'tund'. Did you mean 'tuned'" in capsys.readouterr().err

@@ -8,15 +8,16 @@ from flan_jax.heldout import arms, curves, training_sets
 from flan_jax.heldout.arms import Arm, Stage
 from flan_jax.models import T5Config
 from flan_jax.training import optimizers
-from tests.data.conftest import registries  # noqa: F401  a fixture
+from tests.data.conftest import open_registries
 from tests.heldout import toy_family
 
 TUNED, UNTUNED = Arm('tuned', 'tuned'), Arm('untuned', 'untuned', trains_on='nothing')
 
 
-@pytest.fixture
-def family(registries):  # noqa: F811
-  return toy_family.register()
+@pytest.fixture(scope='module')
+def family():
+  with open_registries():
+    yield toy_family.register()
 
 
 def names(datasets):

@@ -16,7 +16,7 @@ from flan_jax.peft import LoRA
 from flan_jax.runs import first_look, heldout_cell, zero_shot
 from flan_jax.training import optimizers
 from flan_jax.work import claims
-from tests.data.conftest import registries, restored  # noqa: F401  a fixture
+from tests.data.conftest import open_registries, restored
 from tests.heldout import toy_family
 
 MODEL = T5Config(vocab_size=384, emb_dim=8, num_heads=1, head_dim=8, mlp_dim=8, num_encoder_layers=1,
@@ -26,10 +26,15 @@ REMOVED = Arm('removed', 'tuned, no instruction', start='tuned', trains_on='noth
 UNTUNED = Arm('untuned', 'untuned', trains_on='nothing')
 
 
+@pytest.fixture(scope='module')
+def toys():
+  with open_registries():
+    yield toy_family.register()
+
+
 @pytest.fixture
-def protocol(registries, tmp_path, monkeypatch):  # noqa: F811
+def protocol(toys, tmp_path, monkeypatch):
   """Runs the protocol, and returns its evaluations and which stages were trained now."""
-  toy_family.register()
   trained = []
   finetune = heldout_cell.finetune
 
@@ -54,6 +59,7 @@ def protocol(registries, tmp_path, monkeypatch):  # noqa: F811
     yield run
 
 
+@pytest.mark.slow
 def test_every_cluster_and_arm_is_a_cell_with_its_origin(protocol, tmp_path, capsys):
   found, trained = protocol()
   assert trained == ['red/tuned/stage_1', 'blue/tuned/stage_1']
@@ -75,6 +81,7 @@ def test_every_cluster_and_arm_is_a_cell_with_its_origin(protocol, tmp_path, cap
   del capsys
 
 
+@pytest.mark.slow
 def test_what_is_done_is_reused_and_what_is_asked_otherwise_is_asked_anew(protocol, tmp_path):
   first, _ = protocol(held_out='blue')
   again, trained = protocol(held_out='blue')
@@ -97,6 +104,7 @@ def test_another_configuration_is_refused_before_anything_trains(protocol):
       protocol(held_out='blue', **changes)
 
 
+@pytest.mark.slow
 def test_an_arm_on_all_clusters_trains_once_and_one_on_the_cluster_starts_from_another(protocol, tmp_path):
   included = Arm('included', 'included', trains_on='all')
   prompted = Arm('adapted', 'adapted', trains_on='cluster', start='included', method=LoRA(rank=1), train_rows=6)
@@ -119,6 +127,7 @@ def test_a_cell_that_another_process_holds_is_left_to_it_and_those_that_need_it_
   assert len(protocol(held_out='blue')[0]) == 3
 
 
+@pytest.mark.slow
 def test_a_process_may_take_some_clusters_and_the_report_has_all_that_is_done(protocol):
   assert {one.origin.held_out for one in protocol(only='blue')[0]} == {'blue'}
   found, trained = protocol(only=('red',))
