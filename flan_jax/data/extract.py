@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from flan_jax.data.blocks import BLOCK, as_written, rows_of, stackable
+from flan_jax.data.blocks import BLOCK, as_written, in_blocks, rows_of, stackable
 from flan_jax.data.check import explained
 from flan_jax.data.dataset import Dataset, Fields, Row
 from flan_jax.data.records import Record, Undecoded
@@ -25,12 +25,19 @@ def extract_fields(dataset: Dataset) -> Preprocessor:
   def step(rows: tf.data.Dataset) -> tf.data.Dataset:
     with explained(dataset, rows.element_spec):
       undecoded = Undecoded.of(rows)
-      examples = _by_row(dataset, rows) if undecoded is None else _by_block(dataset, undecoded)
+      examples = _by_row(dataset, rows) if undecoded is None else rows_of(_by_block(dataset, undecoded))
     for template in dataset.templates:
       template.check(frozenset(examples.element_spec), f'Dataset {dataset.name!r}')
     return examples
 
   return step
+
+
+def blocks_of_fields(dataset: Dataset, rows: tf.data.Dataset) -> tf.data.Dataset:
+  """The same as `extract_fields` gives, a block of rows at a time: lists are ragged, or matrices of a known width."""
+  with explained(dataset, rows.element_spec):
+    undecoded = Undecoded.of(rows)
+    return in_blocks(_by_row(dataset, rows), BLOCK) if undecoded is None else _by_block(dataset, undecoded)
 
 
 def _example(dataset: Dataset, row: Row) -> Fields:
@@ -66,7 +73,7 @@ def _by_block(dataset: Dataset, undecoded: Undecoded) -> tf.data.Dataset:
     fields = tf.map_fn(lambda record: traced(record), records, fn_output_signature=spec, parallel_iterations=1)
     return gone, fields | {FILTERED: filtered}
 
-  return rows_of(undecoded.records.batch(BLOCK).scan(tf.constant(0), block))
+  return undecoded.records.batch(BLOCK).scan(tf.constant(0), block)
 
 
 def _traced_keep(keep: Callable[[Row], tf.Tensor], undecoded: Undecoded) -> Callable[[Record], tf.Tensor]:

@@ -75,6 +75,11 @@ class OwnRows(RowsByRole, seqio.DataSource):
                       f'declared as {declared!r}.')
     return found
 
+  def numbers(self, split: str) -> dict[str, range]:
+    """The rows of a role under the name that stands for their file."""
+    rows = self.rows(split)
+    return {self._shard(rows.split): range(rows.start, rows.stop)}
+
   def get_dataset(
     self,
     split: str = TRAIN,

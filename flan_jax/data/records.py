@@ -45,6 +45,12 @@ class Undecoded:
     return rows
 
 
+def row_id(record: Record) -> tf.Tensor:
+  """The `tfds_id` of a record."""
+  name, number, _ = record
+  return tf.strings.join([name, tf.strings.as_string(number)], separator='__')
+
+
 CYCLE, STRETCH = 16, 16  # files that are read in turn, and rows that each gives at its turn: TFDS's defaults
 
 
@@ -85,9 +91,7 @@ def read(
   features = builder.info.features
 
   def decode(record: Record) -> dict[str, tf.Tensor]:
-    name, number, serialized = record
-    row_id = tf.strings.join([name, tf.strings.as_string(number)], separator='__')
-    return features.deserialize_example(serialized) | {ROW_ID: row_id}
+    return features.deserialize_example(record[2]) | {ROW_ID: row_id(record)}
 
   return Undecoded(records, decode).decoded()
 

@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import functools
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import seqio
@@ -18,6 +18,7 @@ from flan_jax.data.pipeline import IS_CORRECT, Ask
 from flan_jax.data.source import rows_of
 from flan_jax.data.variants import ORDINARY, Variant
 from flan_jax.data.vocabulary import ActiveVocabulary
+from flan_jax.data.without_rows import WithoutRows
 from flan_jax.errors import UserError, did_you_mean
 
 SHUFFLE_BUFFER_SIZE = 1000  # SeqIO's default
@@ -322,6 +323,67 @@ def limited(name: str, rows: int) -> str:
     steps = _before_cache(dataset)
     _register_task(smaller, rows_of(dataset), steps, seqio.TaskRegistry.get(name).shuffle_buffer_size)
   return smaller.name
+
+
+def without_rows(name: str, rows: Mapping[str, Collection[str]]) -> str:
+  """Registers what is left of a task or mixture when some training rows are left out; other roles keep theirs.
+
+  A task whose rate is its number of rows, or fewer up to a cap, counts by the rows that it has left; every other rate
+  stays as it is.
+
+  Args:
+    name: of the task or mixture.
+    rows: by the name of a dataset, the ids of the training rows that leave.
+
+  Returns:
+    A name such as `<name>.without_12_rows_0a1b2c3d`, the same for the same rows; the name itself where none leaves.
+
+  Raises:
+    UserError: for a dataset that is not in the mixture, an id that is no training row's, or where a dataset keeps none.
+  """
+  tasks = tasks_of(name)
+  gone = {dataset: sorted(set(ids)) for dataset, ids in sorted(rows.items()) if ids}
+  known = {task_info(task).dataset.name for task in tasks}
+  for dataset in gone:
+    if dataset not in known:
+      raise UserError(f'{name!r} has no dataset {dataset!r} whose rows could be left out. '
+                      f'{did_you_mean(dataset, known)}')
+  if not gone:
+    return name
+  smaller = f'{name}{_without(gone)}'
+  if isinstance(get_mixture_or_task(name), seqio.Task):
+    return _task_without(name, gone)
+  if smaller not in seqio.MixtureRegistry.names():
+    whole = seqio.MixtureRegistry.get(name)
+    before = {_task_without(task, gone): seqio.TaskRegistry.get(task) for task in tasks}
+    _add_mixture(smaller, sorted(before), lambda task: _rate_of_the_rest(task, before[task.name], whole))
+  return smaller
+
+
+def _without(gone: Mapping[str, Sequence[str]]) -> str:
+  """What a name ends in where rows are left out."""
+  listed = [f'{dataset} {row}' for dataset, ids in gone.items() for row in ids]
+  return f'.without_{len(listed)}_rows_{zlib.crc32(" ".join(listed).encode()):08x}'
+
+
+def _task_without(name: str, gone: Mapping[str, Sequence[str]]) -> str:
+  """The task without those of the rows that are its dataset's; itself where none are."""
+  info, task = task_info(name), seqio.TaskRegistry.get(name)
+  dataset = info.dataset
+  if dataset.name not in gone:
+    return name
+  own = {dataset.name: gone[dataset.name]}
+  smaller = dataclasses.replace(info, name=f'{name}{_without(own)}')
+  if not _is_taken(smaller.name):
+    source = WithoutRows(dataset.name, task.source, own[dataset.name])
+    _register_task(smaller, source, _before_cache(dataset), task.shuffle_buffer_size)
+  return smaller.name
+
+
+def _rate_of_the_rest(task: seqio.Task, before: seqio.Task, whole: seqio.Mixture) -> float:
+  rate = whole.get_rate(before)
+  by_rows = rate <= before.num_input_examples('train')
+  return min(rate, float(task.num_input_examples('train'))) if by_rows else rate
 
 
 def _cap(task: str) -> int:

@@ -40,6 +40,14 @@ class RowsByRole(abc.ABC):
       UserError: where there are none.
     """
 
+  @abc.abstractmethod
+  def numbers(self, split: str) -> dict[str, range]:
+    """The rows of one role by file, as their ids count them: the row `<file>__<number>` is the role's.
+
+    Raises:
+      UserError: where there are none.
+    """
+
   def num_input_examples(self, split: str) -> int:
     """The number of rows of a role, before any filter."""
     return len(self.rows(split))

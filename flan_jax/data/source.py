@@ -82,6 +82,11 @@ class TfdsRows(RowsByRole, seqio.TfdsDataSource):
       )
     return found
 
+  def numbers(self, split: str) -> dict[str, range]:
+    """The rows of a role by file."""
+    pieces = self.builder.info.splits[self._instruction(split)].file_instructions
+    return {pathlib.PurePath(piece.filename).name: range(piece.skip, piece.skip + piece.take) for piece in pieces}
+
   def why_missing(self, split: str) -> str | None:
     """Says why a role has no rows on disk, and fetches none; None where it has some."""
     try:
@@ -101,14 +106,16 @@ class TfdsRows(RowsByRole, seqio.TfdsDataSource):
     **_: object,
   ) -> tf.data.Dataset:
     """Returns the rows of a role as a `tf.data.Dataset`, each with its `tfds_id`; see `seqio.DataSource`."""
-    rows = self.rows(split)
-    instruction = tfds.core.ReadInstruction(rows.split, from_=rows.start, to=rows.stop, unit='abs')
-    return records.read(self.builder, instruction, shuffle, seed, shard_info)
+    return records.read(self.builder, self._instruction(split), shuffle, seed, shard_info)
 
   def list_shards(self, split: str) -> list[str]:
     """The files of a role's TFDS split."""
     rows = self.rows(split)
     return [file.filename for file in self.builder.info.splits[rows.split].file_instructions]
+
+  def _instruction(self, split: str) -> tfds.core.ReadInstruction:
+    rows = self.rows(split)
+    return tfds.core.ReadInstruction(rows.split, from_=rows.start, to=rows.stop, unit='abs')
 
 
 def rows_of(dataset: Dataset) -> TfdsRows | OwnRows:

@@ -5,14 +5,16 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import rich
 import seqio
 
-from flan_jax.data import iterator, registry
+from flan_jax.data import contamination, iterator, registry
 from flan_jax.data.tokenizer_export import kept_files
 from flan_jax.errors import UserError
+from flan_jax.evaluation import forgetting
 from flan_jax.models import T5Config
 from flan_jax.peft import Full, Method
-from flan_jax.runs import first_look, mixing, parts, plan
+from flan_jax.runs import cleaning, first_look, mixing, parts, plan, watch
 from flan_jax.training import loop, losses, sharding
 from flan_jax.training.checkpoints import checkpoint_folders
 from flan_jax.training.evaluators import Evaluator, LossEvaluator
@@ -44,6 +46,13 @@ def finetune(
   checkpoint_period: int = 1000,
   keep: int = 3,
   best_metric: str | None = None,
+  watch_tasks: str | Sequence[str] = (),
+  watch_period: int = 1000,
+  watch_examples: int | None = 200,
+  contamination_tasks: str | Sequence[str] = (),
+  contamination_split: str = 'test',
+  contamination_ngram: int = contamination.NGRAM,
+  remove_contamination: bool = False,
   log_period: int = 50,
   num_microbatches: int = 1,
   partitioner: sharding.Partitioner | None = None,
@@ -80,6 +89,14 @@ def finetune(
     checkpoint_period: steps between checkpoints.
     keep: how many of the latest checkpoints stay.
     best_metric: `rank/<task>/accuracy`, say: the best checkpoint by it stays too.
+    watch_tasks: tasks or mixtures that may be forgotten: scored on validation rows before the first update, along the
+      run and at the end, see `runs.watch`.
+    watch_period: steps between two of these scores.
+    watch_examples: validation rows of each of these tasks; None takes all.
+    contamination_tasks: tasks or mixtures whose rows are looked for among those that train, see `data.contamination`.
+    contamination_split: which of their rows.
+    contamination_ngram: words in a row that make an overlap.
+    remove_contamination: leave out the training rows that were found.
     log_period: steps between looks at the metrics.
     num_microbatches: gradient accumulation.
     partitioner: devices.
@@ -99,18 +116,22 @@ def finetune(
   make_model = parts.model_maker(model, vocabulary)
   method = (method or Full()).bound(vocabulary.encode)
   partitioner = partitioner or sharding.Partitioner()
-  followed = [eval_tasks] if isinstance(eval_tasks, str) else eval_tasks
+  followed, watched = _names(eval_tasks), _names(watch_tasks)
   loop.Schedule(train_steps, log_period, checkpoint_period)  # raises where one of them cannot be meant
-  if eval_period < 1:
-    raise UserError(f'EVAL_PERIOD must be at least 1, not {eval_period}.')
+  for name, period in (('EVAL_PERIOD', eval_period), ('WATCH_PERIOD', watch_period)):
+    if period < 1:
+      raise UserError(f'{name} must be at least 1, not {period}.')
   sharding.check_rows(batch_size, partitioner.mesh(), num_microbatches)
-  parts.check_split(followed, 'validation')
-  named = [mixture_or_task_name] if isinstance(mixture_or_task_name, str) else mixture_or_task_name
+  parts.check_split([*followed, *watched], 'validation')
+  named = _names(mixture_or_task_name)
   mixture = registry.mixture_of(named)
   left_out: dict[str, list[str]] = {}
   if skip_unavailable:
     found, left_out = parts.on_disk(named, 'train')
     mixture = registry.reduced(mixture, found) if left_out else mixture
+  clean = cleaning.clean(mixture, _names(contamination_tasks), contamination_split, contamination_ngram,
+                         remove=remove_contamination, cached=use_cached_tasks, skip_unavailable=skip_unavailable)
+  mixture = clean.mixture
 
   def batches(split: str, seed: int) -> iterator.BatchIterator:
     return iterator.batches(mixture, task_feature_lengths, batch_size, seed=seed, split=split, pack=pack,
@@ -128,12 +149,14 @@ def finetune(
     batch = next(stream)
     planned = loop.dry_run(batch=batch, **shared)
     print(plan.describe(planned, mixture, batch, train_steps=train_steps, method=method, model_dir=model_dir,
-                        initial_checkpoint_path=initial_checkpoint_path), *left_out, sep='\n')
+                        initial_checkpoint_path=initial_checkpoint_path), *left_out, *clean.lines, sep='\n')
     return planned
   evaluators: list[Evaluator] = [
     parts.RankEvaluator(task, period=eval_period, limit=eval_examples, lengths=task_feature_lengths)
     for task in followed
   ]
+  evaluators += watch.watch(watched, model_dir, period=watch_period, examples=watch_examples,
+                            lengths=task_feature_lengths)
   if eval_steps:
     evaluators.append(LossEvaluator(f'training_eval/{mixture}', lambda: batches('validation', 0),
                                     period=eval_period, eval_steps=eval_steps))
@@ -141,18 +164,25 @@ def finetune(
   tokenizer, not_kept = _tokenizer(vocabulary)
 
   def notes() -> Iterator[str]:
-    yield from (f'training on {mixture}:', *plan.training_rows(mixture, brief=True), *left_out, *not_kept)
+    yield from (f'training on {mixture}:', *plan.training_rows(mixture, brief=True), *left_out, *clean.lines, *not_kept)
     if not checkpoint_folders(pathlib.Path(model_dir)):
       yield from first_look.look(stream, count)
 
-  return loop.train(
+  result = loop.train(
     model_dir=pathlib.Path(model_dir), batches=stream, train_steps=train_steps, evaluators=evaluators,
     checkpoint_period=checkpoint_period, log_period=log_period, keep=keep, best_metric=best_metric,
     config_text=config_text, show_progress=show_progress, count_examples=count, notes=notes(),
     metadata={'model': dataclasses.asdict(model)},
-    files={mixing.FILE: mixing.text(mixture, 'train', left_out), **tokenizer},
+    files={mixing.FILE: mixing.text(mixture, 'train', left_out), **clean.files, **tokenizer},
     **shared,
   )  # fmt: skip
+  if watched and result.interrupted is None:
+    rich.print(forgetting.table(forgetting.read(model_dir)))
+  return result
+
+
+def _names(given: str | Sequence[str]) -> Sequence[str]:
+  return [given] if isinstance(given, str) else given
 
 
 def _tokenizer(vocabulary: seqio.Vocabulary) -> tuple[dict[str, str | bytes], list[str]]:

@@ -10,7 +10,8 @@ import jax
 import seqio
 from flax import nnx
 
-from flan_jax.data import registry
+from flan_jax.data import contamination, registry
+from flan_jax.data.contamination import Contamination
 from flan_jax.data.dataset import Dataset
 from flan_jax.data.roles import why_missing
 from flan_jax.errors import UserError
@@ -30,7 +31,8 @@ from flan_jax.training.checkpoints import checkpoint_folders, path_step
 from flan_jax.work import claims
 from flan_jax.work import configuration as work
 
-RESULTS, PREDICTIONS, CLAIM, SHARED = 'results.json', 'predictions', 'claim', 'all'
+RESULTS, PREDICTIONS, CONTAMINATION, CLAIM = 'results.json', 'predictions', 'contamination', 'claim'
+SHARED = 'all'
 State = Literal['done', 'held', 'waits']
 
 
@@ -51,6 +53,10 @@ class Setting:
     pairs: datasets and the datasets that ask the opposite about the same rows.
     select_on: the split that the best template of each dataset is chosen on; None chooses none.
     select_examples: at most this many of its rows.
+    watch_tasks: tasks that may be forgotten, scored before, along and after every training.
+    watch_period: steps between two of these scores.
+    ngram: words in a row that make a training row overlap with a question; None looks for no contamination.
+    remove_contamination: leave out the training rows that were found.
     skip_unavailable: leave out datasets without rows on disk.
     seed: of everything.
   """
@@ -67,6 +73,10 @@ class Setting:
   pairs: Mapping[str, str] = dataclasses.field(default_factory=dict)
   select_on: str | None = None
   select_examples: int | None = None
+  watch_tasks: Sequence[str] = ()
+  watch_period: int = 1000
+  ngram: int | None = None
+  remove_contamination: bool = False
   skip_unavailable: bool = False
   seed: int = 0
 
@@ -162,8 +172,33 @@ class Bench:
         'stages': stages, 'max_rate': self.family.max_rate, 'method': self._method(arm).config,
         'task_feature_lengths': dict(self.setting.task_feature_lengths), 'batch_size': self.setting.batch_size,
         'loss': dataclasses.asdict(self.setting.loss), 'skip_unavailable': self.setting.skip_unavailable,
+        'contamination_removed': self.setting.remove_contamination and arm.trains_on == 'rest' and self.setting.ngram,
       }  # fmt: skip
     return work.plain(found)
+
+  def contamination(self, held_out: str) -> Contamination:
+    """Looks for the held-out questions among all rows that may train; prints and writes what it finds."""
+    return self._once('contamination', held_out, next(iter(self.arms.values())), self._find_contamination)
+
+  def _find_contamination(self, held_out: str, arm: Arm) -> Contamination:
+    del arm  # whatever an arm trains on is part of what is looked through
+    asked = self.setting
+    judged, training = training_sets.judged(self.family, held_out), list(self.family.without(held_out))
+    if asked.skip_unavailable:
+      judged, training = self._on_disk(judged, asked.asked.split), self._on_disk(training, 'train')
+    found = contamination.find([self.family.task(dataset) for dataset in training],
+                               [self.family.task(dataset) for dataset in judged], asked.asked.split,
+                               asked.ngram or contamination.NGRAM)
+    found = dataclasses.replace(found, removed=asked.remove_contamination)
+    print(*found.lines(), sep='\n')
+    found.write(self.folder / CONTAMINATION / held_out)
+    return found
+
+  def _look_for_contamination(self, held_out: str, arm: Arm) -> None:
+    """Before the first training that leaves a cluster out; once, since nothing that is trained changes it."""
+    written = (self.folder / CONTAMINATION / held_out / contamination.JSON).exists()
+    if self.setting.ngram is not None and arm.trains_on == 'rest' and not written:
+      self.contamination(held_out)
 
   def describe(self, held_out: str, arm: Arm) -> str:
     """One line on what a cell is about to do, for a dry run."""
@@ -208,12 +243,12 @@ class Bench:
   def _find_questions(self, held_out: str, arm: Arm) -> list[str]:
     judged = training_sets.judged(self.family, held_out)
     if self.setting.skip_unavailable:
-      judged = self._on_disk(judged)
+      judged = self._on_disk(judged, self.setting.asked.split)
     names = [self.family.task(dataset, arm.asked.nearest(dataset)) for dataset in judged]
     return [task for name in (*names, *self.setting.extra_tasks) for task in parts.evaluation_tasks(name)]
 
-  def _on_disk(self, datasets: Sequence[Dataset]) -> list[Dataset]:
-    found, _ = parts.on_disk([self.family.task(dataset) for dataset in datasets], self.setting.asked.split)
+  def _on_disk(self, datasets: Sequence[Dataset], split: str) -> list[Dataset]:
+    found, _ = parts.on_disk([self.family.task(dataset) for dataset in datasets], split)
     return [dataset for dataset in datasets if self.family.task(dataset) in found]
 
   def _configuration(self, held_out: str, arm: Arm) -> dict[str, Any]:
@@ -267,6 +302,7 @@ class Bench:
         print(f'{folder}: {holder}')
         return False
       work.begin(folder, self.training(held_out, arm))
+      self._look_for_contamination(held_out, arm)
       start = self._root_path(arm) if arm.start is None else self._weights(held_out, self.arms[arm.start])
       for stage in range(len(self._stages(arm))):
         result = self._finetune(held_out, arm, stage, start)
@@ -278,12 +314,17 @@ class Bench:
   def _finetune(self, held_out: str, arm: Arm, stage: int, start: str | None, *, dry_run: bool = False) -> Any:
     asked, settings = self.setting, self._stages(arm)[stage]
     mixture = registry.mixture_of(self._tasks(held_out, arm)[stage], self.family.max_rate)
+    if asked.remove_contamination and arm.trains_on == 'rest' and not dry_run:
+      names = {registry.task_info(task).dataset.name for task in registry.tasks_of(mixture)}
+      gone = self.contamination(held_out).training_rows
+      mixture = registry.without_rows(mixture, {name: rows for name, rows in gone.items() if name in names})
     return finetune(
       model_dir=str(self._stage_folder(held_out, arm, stage)), mixture_or_task_name=mixture,
       train_steps=settings.train_steps, optimizer=settings.optimizer, initial_checkpoint_path=start,
       model=self._model(arm), vocabulary=self.vocabulary, task_feature_lengths=asked.task_feature_lengths,
       batch_size=asked.batch_size, method=self._method(arm), loss=asked.loss, mixture_or_task_module=(),
       random_seed=asked.seed, skip_unavailable=asked.skip_unavailable, config_text=self.config_text,
+      watch_tasks=asked.watch_tasks, watch_period=asked.watch_period,
       checkpoint_period=500, keep=1, show_progress=self.show_progress, dry_run=dry_run,
     )  # fmt: skip
 

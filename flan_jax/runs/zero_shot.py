@@ -12,7 +12,7 @@ from typing import Any
 import rich
 import seqio
 
-from flan_jax.data import registry
+from flan_jax.data import contamination, registry
 from flan_jax.errors import UserError
 from flan_jax.evaluation import plots, protocol_report, results_file, tables
 from flan_jax.evaluation.rank import Normalization
@@ -51,6 +51,10 @@ def zero_shot(
   select_examples: int | None = 200,
   normalization: Normalization = 'none',
   max_decode_len: int = 64,
+  watch_tasks: str | Sequence[str] = (),
+  watch_period: int = 1000,
+  contamination_ngram: int | None = contamination.NGRAM,
+  remove_contamination: bool = False,
   skip_unavailable: bool = False,
   mixture_or_task_module: str | Sequence[str] = parts.TASK_MODULES,
   random_seed: int = 0,
@@ -83,6 +87,10 @@ def zero_shot(
     select_examples: at most this many of its rows.
     normalization: of the options' log-likelihoods, see `rank`.
     max_decode_len: tokens that generation may write.
+    watch_tasks: tasks that may be forgotten: scored before, along and after every training, see `runs.watch`.
+    watch_period: steps between two of these scores.
+    contamination_ngram: words in a row by which the questions are looked for in training; None does not look.
+    remove_contamination: leave out the training rows that were found.
     skip_unavailable: leave out datasets without rows on disk, a line for each, rather than fetch them or stop.
     mixture_or_task_module: modules that register tasks.
     random_seed: of everything.
@@ -103,13 +111,18 @@ def zero_shot(
   mine = [name for name in clusters if name in training_sets.held_out_clusters(members, only or clusters, 'ONLY')]
   by_name = arms_lib.in_order(arms)
   check_extra(extra_tasks)
+  if remove_contamination and contamination_ngram is None:
+    raise UserError('REMOVE_CONTAMINATION = True removes nothing where CONTAMINATION_NGRAM is None.')
   if select_on == split:
     raise UserError(f'SELECT_ON = {select_on!r} is the split that is reported: choose templates on other rows.')
   asked = Questions(split=split, examples=examples, lengths=task_feature_lengths, normalization=normalization,
                     max_decode_len=max_decode_len, seed=random_seed)
-  setting = Setting(model, stages, method or Full(), task_feature_lengths, batch_size, loss or losses.LossConfig(),
-                    initial_checkpoint_path, asked, extra_tasks, pairs or {}, select_on, select_examples,
-                    skip_unavailable, random_seed)
+  watched = (watch_tasks,) if isinstance(watch_tasks, str) else watch_tasks
+  setting = Setting(
+    model, stages, method or Full(), task_feature_lengths, batch_size, loss or losses.LossConfig(),
+    initial_checkpoint_path, asked, extra_tasks, pairs or {}, select_on, select_examples, watched, watch_period,
+    contamination_ngram, remove_contamination, skip_unavailable, random_seed,
+  )  # fmt: skip
   bench = Bench(pathlib.Path(model_dir), members, by_name, setting, vocabulary, config_text, show_progress)
   cells = [(cluster, arm) for cluster in mine for arm in by_name.values()]
   for cluster, arm in cells:

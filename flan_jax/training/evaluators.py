@@ -1,7 +1,7 @@
 """What runs beside training every so many steps: the contract, and the loss on a held-back split."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -29,8 +29,23 @@ class Evaluator(Protocol):
     ...
 
 
+@runtime_checkable
+class FromStart(Evaluator, Protocol):
+  """An evaluator that also measures the model before the first update, as step 0."""
+
+  def begin(self, step: int) -> None:
+    """Told once, before anything is measured, after how many updates this stretch of the run begins.
+
+    Measurements of later steps come again, also those that a stretch before this one made and no checkpoint followed.
+    At 0 step 0 comes too; after that it never does, and what it gave must have been kept.
+    """
+    ...
+
+
 def is_due(evaluator: Evaluator, step: int, last_step: int) -> bool:
   """Whether an evaluator runs after this many updates."""
+  if step == 0:
+    return isinstance(evaluator, FromStart)
   return step == last_step or (evaluator.period > 0 and step % evaluator.period == 0)
 
 

@@ -15,7 +15,7 @@ from flan_jax.peft.io import save_adapter
 from flan_jax.peft.partition import ParameterTable, parameter_table
 from flan_jax.training import example_counts, faults, losses, metrics_log, run_folder, sharding
 from flan_jax.training.checkpoints import Checkpointer, checkpoint_folders
-from flan_jax.training.evaluators import Evaluator, is_due
+from flan_jax.training.evaluators import Evaluator, FromStart, is_due
 from flan_jax.training.example_counts import CountExamples
 from flan_jax.training.initial_rules import Rules
 from flan_jax.training.initial_state import Source, open_source
@@ -141,7 +141,7 @@ def train(
     initial_checkpoint_path: whose parameters a fresh run starts from, see `initial.open_weights`.
     initial_checkpoint_rules: what may differ from that checkpoint, see `initial_rules`.
     initial_optimizer_state: go on with the optimizer state of T5X's Adafactor, where that checkpoint is T5X's.
-    evaluators: run at their periods and at the end.
+    evaluators: run at their periods and at the end; those that are `FromStart` before the first update, too.
     checkpoint_period: steps between checkpoints; one more is written at the end.
     log_period: steps between looks at the metrics; in between the host never waits for the device.
     keep: how many of the latest checkpoints stay.
@@ -175,6 +175,9 @@ def train(
     source = open_source(plan, initial_checkpoint_path, initial_checkpoint_rules, initial_optimizer_state)
   saver = Checkpointer(model_dir, keep=keep, best_metric=best_metric, best_mode=best_mode)
   state, start = start_or_resume(plan, saver, batches, source)
+  for evaluator in evaluators:
+    if isinstance(evaluator, FromStart):
+      evaluator.begin(start)
   run_folder.describe_run(model_dir, config=config_text, model_info=str(table), more=files)
   step_fn = make_train_step(plan.blueprint, optimizer, loss, num_microbatches,
                             method.learning_rate_scales(plan.blueprint.trainable))
@@ -245,6 +248,8 @@ class _Run:
     """Runs from `start` to the end of the run or the first signal."""
     placement = sharding.batch_sharding(self.plan.mesh)
     window, step = Window(), start
+    if step == 0:
+      self.evaluate(step, state)
     while step < self.schedule.train_steps and signals.requested is None:
       batch = next(self.batches)
       arrays = sharding.put_batch({k: v for k, v in batch.items() if k != PROVENANCE}, placement)

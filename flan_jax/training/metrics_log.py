@@ -41,7 +41,7 @@ class MetricsLog:
     """
     self._folder = pathlib.Path(model_dir)
     self._resumed_at = resumed_at
-    drop_after(self._folder / JSONL, resumed_at)
+    drop_after(self._folder / JSONL, resumed_at or -1)  # a run that begins anew measures step 0 again
     self._lines = (self._folder / JSONL).open('a', encoding='utf-8')
     self._writers: dict[str, SummaryWriter] = {}
 

@@ -151,6 +151,19 @@ def test_the_template_that_did_best_on_validation_rows_is_chosen(protocol):
     protocol(UNTUNED, held_out='blue', select_on='test')
 
 
+def test_questions_in_training_are_counted_and_leave_where_asked(protocol, tmp_path):
+  # Every row of the toys says the name of its dataset, and so do none of them what another one says.
+  planted = dataclasses.replace(TUNED, stages=[Stage(1, optimizers.adamw(1e-2))])
+  _, trained = protocol(planted, held_out='blue', remove_contamination=True, contamination_ngram=2)
+  found = json.loads((tmp_path / 'run' / 'contamination' / 'blue' / 'contamination.json').read_text())
+  assert found['removed'] and found['n'] == 2 and 'blue_a' not in found['training'] and trained
+  (counted,) = found['datasets']
+  # 'blue a test 3' shares 'a test' with no training row, but 'a train' is not in it: two words in a row are not shared.
+  assert (counted['dataset'], counted['rows'], counted['exact'], counted['overlapping']) == ('blue_a', 8, 0, 0)
+  with pytest.raises(UserError, match='removes nothing where CONTAMINATION_NGRAM is None'):
+    protocol(remove_contamination=True, contamination_ngram=None)
+
+
 def test_a_plan_writes_nothing(protocol, tmp_path, capsys):
   assert protocol(dry_run=True)[0] == []
   told = capsys.readouterr().out
