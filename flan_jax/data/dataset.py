@@ -36,7 +36,8 @@ class Dataset:
       (string [n]) lists all acceptable answers where there are several.
     templates: the instructions; a template whose target is not the answer is inverted.
     splits: which rows train, validate and test; the default suits files too (see `own_rows.default_splits`).
-    options: the options of every row, where they are always the same.
+    options: the options of every row, where they are always the same; `()` where each row has its own and no template
+      lists them, since its question does.
     keep: rows for which it gives False are left out, and counted.
     metrics: names in `flan_jax.evaluation.metrics`; where options are ranked, they stand beside accuracy.
     exemplars: how many solved examples the `fewshot` tasks put before the question, as far as they fit.

@@ -230,6 +230,15 @@ def hint(source: str) -> str | None:
   return f'{kind.__name__}({source!r})' if kind else None
 
 
+def read_text(path: str) -> str:
+  """Returns the text of a file here or on cloud storage, UTF-8, gzip'd or not.
+
+  Raises:
+    UserError: where there is no such file, or it is something else.
+  """
+  return _text(_read(path), path)
+
+
 def _read(path: str) -> bytes:
   """The content of a file here or on cloud storage, unpacked where it is gzip'd."""
   if not tf.io.gfile.exists(path):

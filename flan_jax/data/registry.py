@@ -230,6 +230,8 @@ def _register_task(info: TaskInfo, source: seqio.DataSource, steps: Sequence[Any
 def register_mixture(family: Family, name: str, datasets: Iterable[Dataset]) -> None:
   """Registers a mixture of a family's datasets, and its variants (`<name>.5shot`, `<name>.first_4`, ...).
 
+  Where none of them has training rows, exemplars could not be drawn from any, and there is no `<name>.5shot`.
+
   Args:
     family: whose tasks are mixed.
     name: of the mixture.
@@ -246,7 +248,10 @@ def register_mixture(family: Family, name: str, datasets: Iterable[Dataset]) -> 
       raise UserError(f'Mixture {name!r} cannot be registered: family {family.name!r} has no dataset {dataset.name!r}. '
                       + did_you_mean(dataset.name, family.mixed))
   rate = functools.partial(_rate, maximum=family.max_rate)
+  trains = any(dataset.splits.train is not None for dataset in chosen)
   for place, variant in enumerate(variants.OF_MIXTURES if chosen else ()):
+    if variant.shots and not trains:
+      continue
     tasks = [family.mixed[dataset.name][place] for dataset in chosen]
     _add_mixture(f'{name}{variant.suffix}', tasks, rate)
 

@@ -145,10 +145,12 @@ _ROWWISE: Mapping[str, Callable[[Answers], Rows]] = {
   'edit_similarity': text_metrics.edit_similarity,
   'exact_match': text_metrics.exact_match,
   'f1': text_metrics.words_f1,
+  'final_number': text_metrics.final_number,
   'record': text_metrics.record,
   'rouge': text_metrics.rouge,
   'sequence_accuracy': text_metrics.sequence_accuracy,
   'squad': text_metrics.squad,
+  'stated_answer': text_metrics.stated_answer,
   'trivia_qa': text_metrics.trivia_qa,
 }
 _SUMS: Mapping[str, Callable[[Answers], dict[str, Sums]]] = {

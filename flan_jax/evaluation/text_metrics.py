@@ -18,6 +18,7 @@ import sacrebleu
 from jaxtyping import Float
 from rouge_score import rouge_scorer
 
+from flan_jax.evaluation import stated_answers
 from flan_jax.evaluation.answers import Answers, listed
 
 Rows = dict[str, Float[np.ndarray, 'rows']]
@@ -83,6 +84,16 @@ def record(answers: Answers) -> Rows:
   _, firsts = np.unique(list(answers.groups), return_index=True)
   counts = np.isin(np.arange(len(answers.groups)), firsts)
   return {name: np.where(counts, values, np.nan) for name, values in squad(answers).items()}
+
+
+def final_number(answers: Answers) -> Rows:
+  """The same last number in the text."""
+  return {'final_number': _best(answers, stated_answers.same_number)}
+
+
+def stated_answer(answers: Answers) -> Rows:
+  """What the text says the answer is."""
+  return {'stated_answer': _best(answers, stated_answers.same_statement)}
 
 
 def edit_similarity(answers: Answers) -> Rows:

@@ -76,9 +76,9 @@ def _gives_away(sample: Sample, name: str) -> str | None:
   if len(set(answers)) > 1:
     if _share([text == answer for text, answer in pairs]) >= NEARLY_ALL:
       return 'is the answer'
-    if _share([bool(answer) and text.endswith(answer) for text, answer in pairs]) >= NEARLY_ALL:
+    if _share([_ends(text, answer) for text, answer in pairs]) >= NEARLY_ALL:
       return 'ends with the answer'
-    if _share([bool(answer) and text.startswith(answer) for text, answer in pairs]) >= NEARLY_ALL:
+    if _share([_begins(text, answer) for text, answer in pairs]) >= NEARLY_ALL:
       return 'begins with the answer'
   if len({tuple(sorted(choices)) for choices in sample.options}) > 1:
     return None  # options of the row's own are things that its passage speaks of, not labels
@@ -90,6 +90,18 @@ def _gives_away(sample: Sample, name: str) -> str | None:
   if wrong and _share(right) >= NEARLY_ALL and _share(wrong) <= HALF:
     return 'has the right option in it, and seldom another one,'
   return None
+
+
+def _begins(text: str, answer: str) -> bool:
+  """Whether an answer stands first in a text, as words of its own: "valid" does not begin "validity"."""
+  if not answer or not text.startswith(answer):
+    return False
+  return not (answer[-1].isalnum() and text[len(answer) : len(answer) + 1].isalnum())
+
+
+def _ends(text: str, answer: str) -> bool:
+  """Whether an answer stands last in a text, as words of its own: "valid" does not end "invalid"."""
+  return _begins(text[::-1], answer[::-1])
 
 
 def _share(judged: Sequence[bool]) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import rich
 import seqio
 
-from flan_jax.evaluation import plots, protocol, report, results_file, tables
+from flan_jax.evaluation import cuts, plots, protocol, report, results_file, tables
 from flan_jax.evaluation.rank import Normalization
 from flan_jax.evaluation.results import Evaluation
 from flan_jax.models import T5Config
@@ -92,4 +92,6 @@ def evaluate(
   ])  # fmt: skip
   for table in shown[:-1]:
     rich.print(table.to_rich())
+  for line in cuts.lines(evaluation):
+    print(line)
   return evaluation

@@ -139,6 +139,7 @@ def finetune(
 
   if use_cached_tasks:
     parts.check_cached(mixture)
+  parts.check_split([mixture], 'train')
   stream = batches('train', random_seed)
   shared: dict[str, Any] = {'make_model': make_model, 'optimizer': optimizer, 'method': method, 'loss': loss,
             'num_microbatches': num_microbatches, 'partitioner': partitioner, 'seed': random_seed,

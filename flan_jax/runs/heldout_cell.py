@@ -15,7 +15,7 @@ from flan_jax.data.contamination import Contamination
 from flan_jax.data.dataset import Dataset
 from flan_jax.data.roles import why_missing
 from flan_jax.errors import UserError
-from flan_jax.evaluation import choice, paired, results_file
+from flan_jax.evaluation import choice, cuts, paired, results_file
 from flan_jax.evaluation.results import Evaluation, Origin
 from flan_jax.heldout import arms, training_sets
 from flan_jax.heldout.arms import Arm, Stage
@@ -348,6 +348,8 @@ class Bench:
     found = self._judge.evaluate(model, tasks, arm.label, self._weights(held_out, arm) or 'random weights')
     found = self._chosen(model, tasks, found)
     found = dataclasses.replace(found, paired=self._paired(found), origin=self._origin(held_out, arm, model, config))
+    for line in cuts.lines(found):
+      print(line)
     results_file.write_predictions(self.folder / PREDICTIONS, found)
     results_file.write_results(self.place(held_out, arm) / RESULTS, [found], config)
 

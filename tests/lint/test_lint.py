@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from flan_jax.lint import rows
 from flan_jax.lint.faults import RULES, WARNINGS
 from scripts import inspect_tasks
 
@@ -105,3 +106,10 @@ def test_linting_needs_no_module_of_ours(tmp_path, monkeypatch, untouched, capfd
   sys.modules.pop('my_tasks')
   assert code == 1 and [match['rule'] for match in findings] == ['unknown-field']
   assert (findings[0]['file'], findings[0]['line']) == (str(tmp_path / 'my_tasks.py'), '5')
+
+
+@pytest.mark.parametrize(('ends', 'leaks'), [('valid or invalid', False), ('it is: {}', True), ('it is:{}', True)])
+def test_an_answer_at_the_end_counts_as_words_of_its_own(ends, leaks):
+  found = [('valid', 'invalid')[n % 2] for n in range(20)]
+  texts = [ends.format(answer) for answer in found]
+  assert (sum(map(rows._ends, texts, found)) == 20) == leaks
