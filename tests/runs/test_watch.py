@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -24,9 +23,11 @@ from flan_jax.evaluation import forgetting
 from flan_jax.evaluation.statistics import Estimate
 from flan_jax.models import T5, T5Config
 from flan_jax.peft import PromptTuning
+from flan_jax.peft.partition import named_variables
 from flan_jax.runs import watch
 from flan_jax.runs.finetune import finetune
 from flan_jax.training import loop, metrics_log, optimizers
+from flan_jax.training.checkpoints import Checkpointer
 from tests.data.conftest import restored
 from tests.training import toy
 
@@ -169,7 +170,7 @@ def test_a_run_that_goes_on_keeps_the_score_of_its_base(whole, tmp_path, monkeyp
 
 def test_what_the_base_was_not_asked_is_refused(tmp_path):
   tune(tmp_path, 2, ['watched.ranked'])
-  with pytest.raises(UserError, match=r"WATCH_TASKS: 'watched.ranked.template_1' was not scored before .*step 2 now"):
+  with pytest.raises(UserError, match=r"'watched.ranked.template_1' was not scored before .*at step 2 now"):
     tune(tmp_path, 4)
   with pytest.raises(UserError, match=r"WATCH_TASKS: the rows of 'watched.ranked' are not those.*WATCH_EXAMPLES"):
     tune(tmp_path, 4, ['watched.ranked'], examples=2)
@@ -178,6 +179,10 @@ def test_what_the_base_was_not_asked_is_refused(tmp_path):
 
 
 def test_step_0_is_the_base_without_what_was_just_attached(tmp_path, monkeypatch):
+  plain = make_model(nnx.Rngs(0))
+  saver = Checkpointer(tmp_path / 'base')
+  saver.save_weights({name: variable.get_value() for name, (_, variable) in named_variables(plain).items()}, {})
+  saver.close()
   seen = []
 
   class Stop(Exception):
@@ -189,8 +194,7 @@ def test_step_0_is_the_base_without_what_was_just_attached(tmp_path, monkeypatch
 
   monkeypatch.setattr(watch.Answers, '__call__', answer)
   with pytest.raises(Stop):
-    tune(tmp_path, 2, method=PromptTuning())
-  plain = make_model(nnx.Rngs(params=jax.random.key(0)))
+    tune(tmp_path / 'prompt', 2, method=PromptTuning(), initial_checkpoint_path=str(tmp_path / 'base'))
   tokens = {'encoder_input_tokens': [[5, 6, 1]], 'decoder_input_tokens': [[0, 7]], 'decoder_target_tokens': [[7, 1]]}
   batch = {name: jnp.asarray(value) for name, value in tokens.items()}
   np.testing.assert_array_equal(seen[0](batch), plain(batch))
