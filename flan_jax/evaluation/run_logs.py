@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flan_jax.errors import UserError
-from flan_jax.evaluation.statistics import Estimate
+from flan_jax.evaluation import forgetting as watched
 
-METRICS, FORGETTING, CONTAMINATION = 'metrics.jsonl', 'forgetting.jsonl', 'contamination.json'
+METRICS, CONTAMINATION = 'metrics.jsonl', 'contamination.json'
 _TRAIN, _HELD_BACK = 'train', 'training_eval/'
 
 Points = list[tuple[float, float]]
@@ -31,16 +31,10 @@ class Learning:
 
 
 @dataclasses.dataclass(frozen=True)
-class Watched:
-  """One line of `forgetting.jsonl`: how a task that training must not spoil stood after a step of a stage."""
+class Watched(watched.Watched):
+  """A score of a watched task, with the stage of training that it is of: '' where there is one."""
 
-  stage: str
-  step: int
-  task: str
-  dataset: str
-  metric: str
-  score: Estimate
-  change: Estimate | None
+  stage: str = ''
 
 
 def learning(folder: pathlib.Path) -> Learning | None:
@@ -68,10 +62,9 @@ def learning(folder: pathlib.Path) -> Learning | None:
 def forgetting(folder: pathlib.Path) -> list[Watched]:
   """Reads what was watched during a training run; empty where nothing was."""
   return [
-    Watched('' if file.parent == folder else file.parent.name, entry['step'], entry['task'], entry['dataset'],
-            entry['metric'], Estimate(**entry['score']), entry['change'] and Estimate(**entry['change']))
-    for file in _files(folder, FORGETTING) for entry in _lines(file)
-  ]  # fmt: skip
+    Watched(**vars(one), stage='' if file.parent == folder else file.parent.name)
+    for file in _files(folder, watched.FILE) for one in watched.read(file)
+  ]
 
 
 def contamination(folder: pathlib.Path, held_out: str) -> Mapping[str, Any] | None:
