@@ -16,6 +16,7 @@ from flan_jax.data.dataset import Dataset
 from flan_jax.data.extract import extract_fields
 from flan_jax.data.pipeline import IS_CORRECT, Ask
 from flan_jax.data.source import rows_of
+from flan_jax.data.task_metrics import metrics_of
 from flan_jax.data.variants import ORDINARY, Variant
 from flan_jax.data.vocabulary import ActiveVocabulary
 from flan_jax.data.without_rows import WithoutRows
@@ -223,6 +224,7 @@ def _register_task(info: TaskInfo, source: seqio.DataSource, steps: Sequence[Any
     output_features=RANK_FEATURES if info.variant.rank else FEATURES,
     shuffle_buffer_size=shuffle_buffer_size,
     task_cls=FlanTask,
+    **metrics_of(info.dataset, info.variant),
   )
   _TASKS[info.name] = info
 

@@ -4,7 +4,6 @@ Nothing is generated, so that an answer is always one of the options. Rows of si
 encoder runs once per row, whatever the number of options.
 """
 
-import collections
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
@@ -65,7 +64,7 @@ def rank(
       raise UserError(f'Task {row.task!r} has no options at row {row.row_id!r}: evaluate it by generation.')
   priors = _priors(rows, scorer) if rows and normalization == 'prior' else {}
   predictions: list[Prediction | None] = [None] * len(rows)
-  for places in _groups(rows):
+  for places in bucketing.groups_of_options([row.option_tokens for row in rows]):
     batch = [rows[place] for place in places]
     scores = scorer.options([row.inputs for row in batch], [row.option_tokens for row in batch])
     for place, row, row_scores in zip(places, batch, scores, strict=True):
@@ -86,15 +85,6 @@ def _priors(rows: Sequence['EvalRow'], scorer: OptionScorer) -> Priors:
   empty = rows[0].option_tokens[0][-1:]  # EOS, which ends every option and would end an empty prompt
   scores = scorer.options([empty] * len(options), [[np.array(tokens, np.int32)] for tokens in options])
   return {tokens: float(score[0]) for tokens, score in zip(options, scores, strict=True)}
-
-
-def _groups(rows: Sequence['EvalRow']) -> list[list[int]]:
-  """Groups the places of rows whose options fill arrays of one shape; the scorer sees to the length of the inputs."""
-  groups: dict[tuple[int, int], list[int]] = collections.defaultdict(list)
-  for place, row in enumerate(rows):
-    longest = max(len(tokens) for tokens in row.option_tokens)
-    groups[bucketing.bucket_size(len(row.options), smallest=1), bucketing.bucket_size(longest)].append(place)
-  return [places for _, places in sorted(groups.items())]
 
 
 def _judge(

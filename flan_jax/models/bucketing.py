@@ -37,3 +37,16 @@ def batches_by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[
     indices = by_bucket[bucket]
     for start in range(0, len(indices), batch_size):
       yield indices[start : start + batch_size]
+
+
+def groups_of_options(options: Sequence[Rows]) -> list[list[int]]:
+  """Groups the places of rows whose options fill arrays of one shape; a scorer sees to the length of the inputs.
+
+  Args:
+    options: for each row any number of token rows.
+  """
+  groups: dict[tuple[int, int], list[int]] = {}
+  for place, row in enumerate(options):
+    longest = max((len(tokens) for tokens in row), default=1)
+    groups.setdefault((bucket_size(len(row), smallest=1), bucket_size(longest)), []).append(place)
+  return [places for _, places in sorted(groups.items())]

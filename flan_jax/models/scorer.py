@@ -1,10 +1,11 @@
 """Scoring of ragged rows: batches them by shape and compiles once a shape."""
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
-from flax import nnx
 from jaxtyping import Float
 
 from flan_jax.models import bucketing, scoring
@@ -52,21 +53,37 @@ class Scorer(Runner):
     Raises:
       ValueError: as many lists of options (and adapters, if any) as inputs are needed.
     """
+    return self._over_batches(scoring.option_log_likelihoods, inputs, options, adapters)
+
+  def judged_options(
+    self, inputs: Rows, options: Sequence[Rows], *, adapters: Sequence[int] | None = None
+  ) -> list[scoring.Judged]:
+    """Returns, with the log-likelihoods of the options, whether greedy decoding would begin with each.
+
+    Takes, batches and raises what `options` does. The likeliest token of every place costs a further pass over all
+    logits.
+    """
+    return self._over_batches(scoring.judged_options, inputs, options, adapters)
+
+  def _over_batches(
+    self, function: Callable[..., Any], inputs: Rows, options: Sequence[Rows], adapters: Sequence[int] | None
+  ) -> list[Any]:
+    """Runs a function of (model, inputs, options) batch by batch, and returns its results by input."""
     if len(inputs) != len(options):
       raise ValueError(f'{len(inputs)} inputs but {len(options)} lists of options')
     if adapters is not None and len(adapters) != len(inputs):
       raise ValueError(f'{len(inputs)} inputs but {len(adapters)} adapters')
     sources = [bucketing.strip(row) for row in inputs]
     choices = [[bucketing.strip(option) for option in row] for row in options]
-    results: list[np.ndarray] = [np.zeros(0, np.float32)] * len(sources)
+    results: list[Any] = [None] * len(sources)
     for indices in bucketing.batches_by_length([len(row) for row in sources], self.batch_size):
-      state = self.assigned(adapters, indices, self._count(indices))
-      scores = self._score(state, [sources[i] for i in indices], [choices[i] for i in indices])
-      for index, row in zip(indices, scores, strict=True):
+      compiled = self.compiled(function, state=self.assigned(adapters, indices, self._count(indices)))
+      found = self._score(compiled, [sources[i] for i in indices], [choices[i] for i in indices])
+      for index, row in zip(indices, found, strict=True):
         results[index] = row
     return results
 
-  def _score(self, state: nnx.State, sources: list[np.ndarray], choices: list[list[np.ndarray]]) -> list[np.ndarray]:
+  def _score(self, compiled: Callable, sources: list[np.ndarray], choices: list[list[np.ndarray]]) -> list[Any]:
     """Scores one batch, padded to a bucket in each of its four sizes."""
     rows = self._count(sources)
     count = bucketing.bucket_size(max(len(row) for row in choices), smallest=1)
@@ -75,9 +92,8 @@ class Scorer(Runner):
     options = np.zeros((rows, count, length), np.int32)
     for index, row in enumerate(choices):
       options[index, : len(row)] = bucketing.pad_rows(row, len(row), length)
-    inputs = bucketing.pad_rows(sources, rows, source_length)
-    scores = np.asarray(self.compiled(scoring.option_log_likelihoods, state=state)(inputs, options))
-    return [scores[index, : len(row)] for index, row in enumerate(choices)]
+    found = jax.tree.map(np.asarray, compiled(bucketing.pad_rows(sources, rows, source_length), options))
+    return [jax.tree.map(operator.itemgetter((index, slice(len(row)))), found) for index, row in enumerate(choices)]
 
   def _count(self, batch: Sequence[Any]) -> int:
     """Returns the rows that a batch is padded to."""

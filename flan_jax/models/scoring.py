@@ -1,7 +1,9 @@
 """Log-likelihoods of given targets: what rank classification compares. Pure functions for use inside jit."""
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from flan_jax.models.decoding import token_log_probs
 from flan_jax.models.t5 import T5, shift_right
@@ -42,3 +44,28 @@ def option_log_likelihoods(
   batch, count, length = options.shape
   flat = token_log_likelihoods(model, inputs, options.reshape(batch * count, length))
   return jnp.sum(flat.reshape(batch, count, length), axis=2)
+
+
+class Judged(NamedTuple):
+  """Options as a model sees them.
+
+  Attributes:
+    log_likelihoods: summed over an option's tokens.
+    greedy: whether every token of an option is the likeliest one after those before it; true of an option that is all
+      padding.
+  """
+
+  log_likelihoods: Float[Array, 'batch options']
+  greedy: Bool[Array, 'batch options']
+
+
+def judged_options(
+  model: T5, inputs: Int[Array, 'batch source'], options: Int[Array, 'batch options length']
+) -> Judged:
+  """Returns what `option_log_likelihoods` does, and whether greedy decoding would begin with each option."""
+  batch, count, length = options.shape
+  flat = options.reshape(batch * count, length)
+  logits = model.decode(model.encode(inputs), shift_right(flat))
+  scores = jnp.where(flat > 0, token_log_probs(logits, flat), 0.0)
+  greedy = (jnp.argmax(logits, axis=2).astype(flat.dtype) == flat) | (flat == 0)
+  return Judged(jnp.sum(scores, axis=1).reshape(batch, count), jnp.all(greedy, axis=1).reshape(batch, count))

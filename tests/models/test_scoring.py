@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from flan_jax.models import Scorer, option_log_likelihoods, shift_right, target_log_likelihood, token_log_likelihoods
+from flan_jax.models import (
+  Generator,
+  Scorer,
+  option_log_likelihoods,
+  shift_right,
+  target_log_likelihood,
+  token_log_likelihoods,
+)
 from tests.models.conftest import rows, tiny_model
 
 
@@ -51,3 +58,13 @@ def test_probabilities_of_all_one_token_texts_sum_to_one(model):
 def test_as_many_options_as_inputs(model):
   with pytest.raises(ValueError, match='2 inputs but 1'):
     Scorer(model).options([[5, 1], [6, 1]], [[[4, 1]]])
+
+
+def test_what_is_greedy_is_what_greedy_decoding_writes(model):
+  inputs = [[5, 6, 7, 1], list(range(2, 19)), [9, 1]]
+  written = Generator(model, max_decode_len=3)(inputs)
+  options = [[row, [*row[:-1], row[-1] % 20 + 2], row[:1]] for row in written]
+  judged = Scorer(model, batch_size=3).judged_options(inputs, options)
+  assert [found.greedy.tolist() for found in judged] == [[True, False, True]] * 3
+  for found, scores in zip(judged, Scorer(model, batch_size=3).options(inputs, options), strict=True):
+    np.testing.assert_allclose(found.log_likelihoods, scores, rtol=1e-6)
