@@ -1,7 +1,7 @@
 """Rank classification: the model's answer is the option that it finds most likely after the prompt (FLAN, section 2.4).
 
-Nothing is generated, so that an answer is always one of the options. Rows of similar shape are scored together; the
-encoder runs once per row, whatever the number of options.
+Nothing is generated, so that an answer is always one of the options. The scorer gets all rows at once, so that it can
+pack those of different shapes together; the encoder runs once per row, whatever the number of options.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,6 @@ from jaxtyping import Float
 
 from flan_jax.errors import UserError, did_you_mean
 from flan_jax.evaluation.predictions import Prediction, from_row
-from flan_jax.models import bucketing
 
 if TYPE_CHECKING:
   from flan_jax.data.rows import EvalRow
@@ -63,13 +62,9 @@ def rank(
     if not row.options:
       raise UserError(f'Task {row.task!r} has no options at row {row.row_id!r}: evaluate it by generation.')
   priors = _priors(rows, scorer) if rows and normalization == 'prior' else {}
-  predictions: list[Prediction | None] = [None] * len(rows)
-  for places in bucketing.groups_of_options([row.option_tokens for row in rows]):
-    batch = [rows[place] for place in places]
-    scores = scorer.options([row.inputs for row in batch], [row.option_tokens for row in batch])
-    for place, row, row_scores in zip(places, batch, scores, strict=True):
-      predictions[place] = _judge(row, np.asarray(row_scores, np.float64), normalization, priors)
-  return [prediction for prediction in predictions if prediction is not None]
+  scores = scorer.options([row.inputs for row in rows], [row.option_tokens for row in rows])
+  return [_judge(row, np.asarray(row_scores, np.float64), normalization, priors)
+          for row, row_scores in zip(rows, scores, strict=True)]
 
 
 Priors = dict[tuple[int, ...], float]  # by the option's tokens

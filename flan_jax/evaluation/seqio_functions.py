@@ -140,8 +140,6 @@ def _enumerated(places: Sequence[int], rows: Sequence[Sequence[int]], generator:
 def _option_scores(scorer: Scorer, inputs: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> list[np.ndarray]:
   options = [[bucketing.strip(option) for option in row] for row in targets]
   scores = np.full([len(options), max(len(row) for row in options)], -np.inf, np.float32)
-  for places in bucketing.groups_of_options(options):
-    found = scorer.options([inputs[place] for place in places], [options[place] for place in places])
-    for place, row in zip(places, found, strict=True):
-      scores[place, : len(row)] = row
+  for place, row in enumerate(scorer.options(inputs, options)):
+    scores[place, : len(row)] = row
   return list(scores)

@@ -48,7 +48,7 @@ class Attention(nnx.Module):
     x: Float[Array, 'batch query embed'],
     key_values: KeyValues,
     mask: Bool[Array, '#batch 1 #query key'],
-    bias: Float[Array, '1 heads query key'] | None = None,
+    bias: Float[Array, '#batch heads query key'] | None = None,
     *,
     rngs: nnx.Rngs | None = None,
   ) -> Float[Array, 'batch query embed']:
@@ -91,7 +91,7 @@ class Attention(nnx.Module):
     queries: Float[Array, 'batch heads query head_dim'],
     keys: Float[Array, 'batch heads key head_dim'],
     mask: Bool[Array, '#batch 1 #query key'],
-    bias: Float[Array, '1 heads query key'] | None,
+    bias: Float[Array, '#batch heads query key'] | None,
   ) -> Float[Array, 'batch heads query key']:
     logits = jnp.einsum('bhqd,bhkd->bhqk', queries, keys, preferred_element_type=jnp.float32)
     prompts = ((0, 0), (0, 0), (0, 0), (keys.shape[2] - mask.shape[3], 0))

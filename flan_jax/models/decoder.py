@@ -35,6 +35,20 @@ class Memory(NamedTuple):
   visible: Bool[Array, 'rows length'] | None
 
 
+class Trees(NamedTuple):
+  """Decoder rows in which several sequences share what they begin with: a node follows the nodes above it alone.
+
+  The nodes of a tree stand depth first, so that a node's descendants are those up to its end.
+
+  Attributes:
+    depths: how many nodes are above each node, which is its position.
+    ends: the place behind each node's last descendant; 0 at padding.
+  """
+
+  depths: Int[Array, 'rows length']
+  ends: Int[Array, 'rows length']
+
+
 class DecoderLayer(nnx.Module):
   """Causal self-attention, attention to the encoder, and feed-forward, each behind its norm."""
 
@@ -66,7 +80,7 @@ class DecoderLayer(nnx.Module):
     cross: KeyValues,
     self_mask: Bool[Array, '#rows 1 query key'],
     cross_mask: Bool[Array, 'batch 1 #query key'],
-    bias: Float[Array, '1 heads query key'],
+    bias: Float[Array, '#rows heads query key'],
     *,
     cache: KeyValues | None = None,
     index: Int[Array, ''] | None = None,
@@ -125,22 +139,24 @@ class Decoder(stack.Stack):
     encoded: Encoded,
     segment_ids: Int[Array, 'rows length'] | None,
     prompt_positions: Int[Array, 'rows length'] | None = None,
+    trees: Trees | None = None,
     *,
     rngs: nnx.Rngs | None,
   ) -> Float[Array, 'rows length embed']:
     """Returns the normalised outputs of embedded decoder inputs (teacher forcing).
 
     The outputs at prompts' positions are dropped, or left where they are in a packed batch, which has room for them
-    (`prompt_positions`, see `Stack.in_place`).
+    (`prompt_positions`, see `Stack.in_place`). In a packed batch of trees, an example is one or more trees.
     """
     embedded, prompt = self.prompted(embedded, segment_ids, prompt_positions, rngs=rngs)
     dropped = 0 if prompt is None else prompt.embeddings.shape[1]
-    self_mask, cross_mask = _masks(embedded.shape[1], encoded, segment_ids)
+    self_mask, cross_mask = _masks(embedded.shape[1], encoded, segment_ids, trees)
     visible = _visible(prompt, embedded.shape[1] - dropped)
     if visible is not None:
       self_mask = self_mask & masks.key_mask(visible)
     x = dropout(embedded, self.dropout_rate, rngs)
-    for layer, bias in zip(self.layers, self.biases(x.shape[1]), strict=True):
+    biases = self.biases(x.shape[1]) if trees is None else self.biases_at(trees.depths)
+    for layer, bias in zip(self.layers, biases, strict=True):
       cross = layer.cross_key_values(encoded.states, rngs=rngs)
       x, _ = layer(x, cross, self_mask, cross_mask, bias, rngs=rngs)
     return dropout(self.decoder_norm(x[:, dropped:]), self.dropout_rate, rngs)
@@ -201,7 +217,7 @@ def _visible(prompt: stack.Prompts | None, length: int) -> Bool[Array, 'rows lon
 
 
 def _masks(
-  length: int, encoded: Encoded, segment_ids: Int[Array, 'rows length'] | None
+  length: int, encoded: Encoded, segment_ids: Int[Array, 'rows length'] | None, trees: Trees | None
 ) -> tuple[Bool[Array, '#rows 1 length length'], Bool[Array, 'batch 1 #query key']]:
   """Returns the masks of self-attention and of (folded) cross-attention in teacher forcing."""
   causal = jnp.asarray(masks.causal_mask(length))
@@ -211,6 +227,8 @@ def _masks(
     raise ValueError('decoder segment_ids were given for inputs that were encoded without segment_ids')
   batch = encoded.states.shape[0]
   cross = masks.segment_mask(segment_ids.reshape(batch, -1), encoded.segment_ids)
+  if trees is not None:
+    return causal & masks.descendant_mask(trees.ends), cross
   return causal & masks.segment_mask(segment_ids, segment_ids), cross
 
 

@@ -25,3 +25,9 @@ def segment_mask(
 def causal_mask(length: int) -> Bool[np.ndarray, '1 1 length length']:
   """Returns the mask of teacher forcing: a query sees itself and what came before."""
   return np.tri(length, dtype=bool)[None, None]
+
+
+def descendant_mask(ends: Int[Array, 'batch length']) -> Bool[Array, 'batch 1 length length']:
+  """Returns which keys' descendants end behind each query: of trees laid out depth first, for a causal mask to cut."""
+  places = np.arange(ends.shape[1], dtype=np.int32)
+  return (ends[:, None, :] > places[None, :, None])[:, None]

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 
 def bucket(offsets: np.ndarray, *, bidirectional: bool, num_buckets: int, max_distance: int) -> np.ndarray:
@@ -65,3 +65,18 @@ class RelativePositionBias(nnx.Module):
     rows = jnp.broadcast_to(by_offset[:, None, :], (table.shape[0], query_length, period))
     skewed = rows.reshape(table.shape[0], -1)[:, : query_length * (period - 1)]
     return skewed.reshape(1, table.shape[0], query_length, period - 1)[..., :key_length]
+
+  def between(self, positions: Int[Array, 'batch length']) -> Float[Array, 'batch heads length length']:
+    """Returns float32 biases for tokens at given positions below the length; keys after the query are not told apart.
+
+    For rows in which place and position differ, as those of trees do. For inference: its gradient is a slow scatter.
+    """
+    table = self.rel_embedding[...].astype(jnp.float32)
+    buckets = bucket(
+      -np.arange(positions.shape[1]),
+      bidirectional=self.bidirectional,
+      num_buckets=table.shape[1],
+      max_distance=self.max_distance,
+    )
+    back = jnp.maximum(positions[:, :, None] - positions[:, None, :], 0)
+    return jnp.take(table[:, buckets], back, axis=1, mode='clip').transpose(1, 0, 2, 3)

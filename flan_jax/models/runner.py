@@ -23,6 +23,7 @@ class Runner:
       raise ValueError(f'batch_size must be at least 1, not {batch_size}')
     self.batch_size = batch_size
     self._compiled: dict[Any, Callable] = {}
+    self.config = model.config
     self.graphdef, self.state = nnx.split(model)
 
   def update(self, model: T5) -> None:

@@ -1,16 +1,24 @@
-"""Scoring of ragged rows: batches them by shape and compiles once a shape."""
+"""Scoring of ragged rows: packs them into few shapes and compiles once a shape."""
 
+import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jaxtyping import Float
 
-from flan_jax.models import bucketing, scoring
+from flan_jax.models import bucketing, option_trees, row_filling, scoring
 from flan_jax.models.bucketing import Rows
+from flan_jax.models.option_packing import Item, pack
+from flan_jax.models.row_filling import Size
 from flan_jax.models.runner import Runner
+from flan_jax.models.slots import RowIds
+
+Scored = tuple[int, Sequence[int], Sequence[float] | np.ndarray]  # a row, some of its options, their scores
 
 
 class Scorer(Runner):
@@ -53,48 +61,102 @@ class Scorer(Runner):
     Raises:
       ValueError: as many lists of options (and adapters, if any) as inputs are needed.
     """
-    return self._over_batches(scoring.option_log_likelihoods, inputs, options, adapters)
+    sources, choices = self._stripped(inputs, options, adapters)
+    results = [np.zeros(len(row), np.float32) for row in choices]
+    if adapters is None and not any(isinstance(variable, RowIds) for _, variable in nnx.to_flat_state(self.state)):
+      for index, places, scores in self._packed(sources, choices):
+        results[index][places] = scores
+    else:  # an adapter is chosen for a whole row of the model's
+      for index, found in self._padded(scoring.option_log_likelihoods, sources, choices, adapters):
+        results[index][:] = found
+    return results
 
   def judged_options(
     self, inputs: Rows, options: Sequence[Rows], *, adapters: Sequence[int] | None = None
   ) -> list[scoring.Judged]:
     """Returns, with the log-likelihoods of the options, whether greedy decoding would begin with each.
 
-    Takes, batches and raises what `options` does. The likeliest token of every place costs a further pass over all
-    logits.
+    Takes and raises what `options` does. Rows are padded, not packed, and the likeliest token of every place costs a
+    further pass over all logits.
     """
-    return self._over_batches(scoring.judged_options, inputs, options, adapters)
+    sources, choices = self._stripped(inputs, options, adapters)
+    nothing = scoring.Judged(np.zeros(0, np.float32), np.zeros(0, bool))  # of a row without options
+    results = [nothing] * len(choices)
+    for index, found in self._padded(scoring.judged_options, sources, choices, adapters):
+      results[index] = found
+    return results
 
-  def _over_batches(
-    self, function: Callable[..., Any], inputs: Rows, options: Sequence[Rows], adapters: Sequence[int] | None
-  ) -> list[Any]:
-    """Runs a function of (model, inputs, options) batch by batch, and returns its results by input."""
+  def _stripped(
+    self, inputs: Rows, options: Sequence[Rows], adapters: Sequence[int] | None
+  ) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
+    """Checks the rows and takes their padding off."""
     if len(inputs) != len(options):
       raise ValueError(f'{len(inputs)} inputs but {len(options)} lists of options')
     if adapters is not None and len(adapters) != len(inputs):
       raise ValueError(f'{len(inputs)} inputs but {len(adapters)} adapters')
     sources = [bucketing.strip(row) for row in inputs]
-    choices = [[bucketing.strip(option) for option in row] for row in options]
-    results: list[Any] = [None] * len(sources)
-    for indices in bucketing.batches_by_length([len(row) for row in sources], self.batch_size):
-      compiled = self.compiled(function, state=self.assigned(adapters, indices, self._count(indices)))
-      found = self._score(compiled, [sources[i] for i in indices], [choices[i] for i in indices])
-      for index, row in zip(indices, found, strict=True):
-        results[index] = row
-    return results
+    empty = next((place for place, source in enumerate(sources) if not len(source)), None)
+    if empty is not None:
+      raise ValueError(f'input {empty} has no tokens: an empty prompt is its EOS alone')
+    return sources, [[bucketing.strip(option) for option in row] for row in options]
 
-  def _score(self, compiled: Callable, sources: list[np.ndarray], choices: list[list[np.ndarray]]) -> list[Any]:
-    """Scores one batch, padded to a bucket in each of its four sizes."""
-    rows = self._count(sources)
-    count = bucketing.bucket_size(max(len(row) for row in choices), smallest=1)
-    length = bucketing.bucket_size(max((len(option) for row in choices for option in row), default=1))
-    source_length = bucketing.bucket_size(max(len(row) for row in sources))
-    options = np.zeros((rows, count, length), np.int32)
-    for index, row in enumerate(choices):
-      options[index, : len(row)] = bucketing.pad_rows(row, len(row), length)
-    found = jax.tree.map(np.asarray, compiled(bucketing.pad_rows(sources, rows, source_length), options))
-    return [jax.tree.map(operator.itemgetter((index, slice(len(row)))), found) for index, row in enumerate(choices)]
+  def _packed(self, sources: list[np.ndarray], choices: list[list[np.ndarray]]) -> Iterator[Scored]:
+    """Scores all rows, several to a row of the model's (`row_filling`)."""
+    rooms = self._rooms()
+    items = [
+      Item(index, source, tree)
+      for index, (source, row) in enumerate(zip(sources, choices, strict=True))
+      for tree in option_trees.grow([option.tolist() for option in row])
+    ]
+    started: list[tuple[list[list[Item]], list[list[int]], jax.Array]] = []
+    score = self.compiled(scoring.packed_log_probs)
+    for filled in row_filling.fill([item.size(rooms) for item in items], self.config):
+      rows = [[items[place] for place in row] for row in filled.rows]
+      count = self._rows_at_once(rows)
+      for start in range(0, len(rows), count):
+        batch = rows[start : start + count]
+        packed, edges = pack(batch, min(count, row_filling.rounded(len(batch), 2)), filled.shape, rooms)
+        started.append((batch, edges, score(packed)))  # the device works while the next batch is laid out
+    for batch, edges, device_scores in started:
+      log_probs = np.asarray(device_scores, np.float64)
+      for row, row_items, firsts in zip(log_probs, batch, edges, strict=False):
+        for item, first in zip(row_items, firsts, strict=True):
+          yield item.row, item.tree.options, [sum(row[first + edge] for edge in path) for path in item.tree.paths]
 
-  def _count(self, batch: Sequence[Any]) -> int:
-    """Returns the rows that a batch is padded to."""
-    return min(bucketing.bucket_size(len(batch)), max(self.batch_size, len(batch)))
+  def _padded(
+    self, function: Callable[..., Any], sources: list[np.ndarray], choices: list[list[np.ndarray]],
+    adapters: Sequence[int] | None,
+  ) -> Iterator[tuple[int, Any]]:
+    """Runs a function of (model, inputs, options) on batches of one bucket in each of their sizes, row by row."""
+    having = [index for index, row in enumerate(choices) if row]
+    for members in bucketing.groups_of_options([choices[index] for index in having]):
+      group = [having[place] for place in members]
+      count = bucketing.bucket_size(max(len(choices[index]) for index in group), smallest=1)
+      length = bucketing.bucket_size(max(len(option) for index in group for option in choices[index]))
+      for places in bucketing.batches_by_length([len(sources[index]) for index in group], self.batch_size):
+        indices = [group[place] for place in places]
+        rows = min(bucketing.bucket_size(len(indices)), max(self.batch_size, len(indices)))
+        options = np.zeros((rows, count, length), np.int32)
+        for place, index in enumerate(indices):
+          options[place, : len(choices[index])] = bucketing.pad_rows(choices[index], len(choices[index]), length)
+        longest = bucketing.bucket_size(max(len(sources[index]) for index in indices))
+        inputs = bucketing.pad_rows([sources[index] for index in indices], rows, longest)
+        compiled = self.compiled(function, state=self.assigned(adapters, indices, rows))
+        found = jax.tree.map(np.asarray, compiled(inputs, options))
+        for place, index in enumerate(indices):
+          yield index, jax.tree.map(operator.itemgetter((place, slice(len(choices[index])))), found)
+
+  def _rows_at_once(self, rows: list[list[Item]]) -> int:
+    """Returns how many packed rows hold about as many inputs as `batch_size`."""
+    inputs = sum(len(row) for row in rows) / len(rows)
+    return max(1, self.batch_size // row_filling.rounded(math.ceil(inputs), 2))
+
+  def _rooms(self) -> Size:
+    """Returns the positions that soft prompts take before an input and before its options."""
+
+    def prompts(state: nnx.State) -> list[jax.Array | None]:
+      model = nnx.merge(self.graphdef, state)
+      found = [stack.prompt(1, jnp.float32, rngs=None) for stack in (model.encoder, model.decoder)]
+      return [None if prompt is None else prompt.embeddings for prompt in found]
+
+    return Size(*(0 if prompt is None else prompt.shape[1] for prompt in jax.eval_shape(prompts, self.state)))

@@ -71,6 +71,12 @@ class Stack(nnx.Module):
       return [self.relpos_bias(length, length)] * len(self.layers)
     return [layer.relpos_bias(length, length) for layer in self.layers]
 
+  def biases_at(self, positions: Int[Array, 'batch length']) -> list[Float[Array, 'batch heads length length']]:
+    """Returns each layer's bias between tokens at given positions, for a stack that looks back only."""
+    if self.shares_bias:
+      return [self.relpos_bias.between(positions)] * len(self.layers)
+    return [layer.relpos_bias.between(positions) for layer in self.layers]
+
   def prompt(self, batch: int, dtype: jnp.dtype, *, rngs: nnx.Rngs | None) -> Prompts | None:
     """Returns all prompts for every row of a batch, or None where the slot is empty.
 

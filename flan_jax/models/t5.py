@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 from flan_jax.errors import UserError
 from flan_jax.models import initializers, masks
 from flan_jax.models.config import T5Config
-from flan_jax.models.decoder import Cache, Decoder, Memory
+from flan_jax.models.decoder import Cache, Decoder, Memory, Trees
 from flan_jax.models.encoder import Encoded, Encoder
 from flan_jax.models.layers import Dense, Embed
 from flan_jax.models.slots import named_modules
@@ -73,6 +73,7 @@ class T5(nnx.Module):
     *,
     segment_ids: Int[Array, 'rows length'] | None = None,
     prompt_positions: Int[Array, 'rows length'] | None = None,
+    trees: Trees | None = None,
     rngs: nnx.Rngs | None = None,
   ) -> Float[Array, 'rows length vocab']:
     """Runs the decoder over known tokens (teacher forcing).
@@ -83,12 +84,13 @@ class T5(nnx.Module):
         b * options + o reading encoder row b.
       segment_ids: the example of each token, for packed batches only.
       prompt_positions: as for `encode`; the logits there mean nothing.
+      trees: where sequences of a packed batch share what they begin with; None where each stands alone.
       rngs: a source of dropout keys, or None.
 
     Returns:
       float32 logits; those at padding mean nothing and are for the loss to leave out.
     """
-    outputs = self.decoder(self.token_embedder(tokens), encoded, segment_ids, prompt_positions, rngs=rngs)
+    outputs = self.decoder(self.token_embedder(tokens), encoded, segment_ids, prompt_positions, trees, rngs=rngs)
     return self.logits(outputs, rngs=rngs)
 
   def __call__(
@@ -102,11 +104,19 @@ class T5(nnx.Module):
         prompts). Other keys (targets, loss weights, positions) are not read.
       rngs: a source of dropout keys, or None.
     """
-    segments, prompts = 'segment_ids', 'prompt_positions'
-    encoder = {name: batch.get(f'encoder_{name}') for name in (segments, prompts)}
-    decoder = {name: batch.get(f'decoder_{name}') for name in (segments, prompts)}
-    encoded = self.encode(batch['encoder_input_tokens'], **encoder, rngs=rngs)
-    return self.decode(encoded, batch['decoder_input_tokens'], **decoder, rngs=rngs)
+    encoded = self.encode(
+      batch['encoder_input_tokens'],
+      segment_ids=batch.get('encoder_segment_ids'),
+      prompt_positions=batch.get('encoder_prompt_positions'),
+      rngs=rngs,
+    )
+    return self.decode(
+      encoded,
+      batch['decoder_input_tokens'],
+      segment_ids=batch.get('decoder_segment_ids'),
+      prompt_positions=batch.get('decoder_prompt_positions'),
+      rngs=rngs,
+    )
 
   def logits(
     self, outputs: Float[Array, 'rows length embed'], *, rngs: nnx.Rngs | None = None
