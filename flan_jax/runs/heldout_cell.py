@@ -208,7 +208,7 @@ class Bench:
     if not arm.trains:
       return f'{held_out}/{arm.name}: weights of {arm.start or "the start"}; {asked}'
     steps = '+'.join(str(stage.train_steps) for stage in self._stages(arm))
-    names = ', '.join(dataset.name for dataset in training_sets.datasets(arm, self.family, held_out))
+    names = ', '.join(dataset.name for dataset in self._trained_on(held_out, arm))
     done = ' (trained already)' if self._is_trained(held_out, arm) else ''
     return f'{held_out}/{arm.name}: trains {steps} steps on {names}{done}; {asked}'
 
@@ -233,8 +233,13 @@ class Bench:
 
   def _tasks(self, held_out: str, arm: Arm) -> list[list[str]]:
     """The tasks of each stage."""
-    chosen = training_sets.datasets(arm, self.family, held_out)
+    chosen = self._trained_on(held_out, arm)
     return [training_sets.stage_tasks(stage, arm, self.family, chosen) for stage in self._stages(arm)]
+
+  def _trained_on(self, held_out: str, arm: Arm) -> list[Dataset]:
+    """The datasets that train an arm, of those that may be left out the ones with rows on disk."""
+    chosen = training_sets.datasets(arm, self.family, held_out)
+    return self._on_disk(chosen, 'train') if self.setting.skip_unavailable and chosen else chosen
 
   def _questions(self, held_out: str, arm: Arm) -> list[str]:
     """The single-template tasks that an arm is asked: those of the held-out datasets, and the extra ones."""
@@ -385,7 +390,7 @@ class Bench:
     trained = [one for one in self._chain(arm) if one.trains]
     method = self._method(arm) if arm.trains else Full()
     counts = parameter_table(make_blueprint(model, method.trainable_filter()))
-    names = [dataset.name for one in trained for dataset in training_sets.datasets(one, self.family, held_out)]
+    names = [dataset.name for one in trained for dataset in self._trained_on(held_out, one)]
     folder = self._training_folder(held_out, trained[0]).relative_to(self.folder) if trained else ''
     return Origin(
       held_out=held_out, arm=arm.name, trained_on=list(dict.fromkeys(names)),

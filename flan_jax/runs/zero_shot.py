@@ -156,10 +156,12 @@ def _settle(bench: Bench, cells: Sequence[tuple[str, Arm]]) -> None:
 
 
 def _say_what_is_missing(family: registry.Family, held_out: Sequence[str], split: str) -> None:
-  """A line for each held-out dataset without rows on disk."""
-  judged = dict.fromkeys(family.task(d) for cluster in held_out for d in training_sets.judged(family, cluster))
-  for line in parts.on_disk(list(judged), split)[1]:
-    print(line)
+  """A line for each dataset without rows on disk, of those that train and of those that are asked about."""
+  asked = dict.fromkeys(family.task(d) for cluster in held_out for d in training_sets.judged(family, cluster))
+  trained = dict.fromkeys(family.task(dataset) for dataset in family.datasets)
+  for names, role in ((trained, 'train'), (asked, split)):
+    for line in parts.on_disk(list(names), role)[1]:
+      print(line)
 
 
 def _plan(bench: Bench, cells: Sequence[tuple[str, Arm]]) -> None:
