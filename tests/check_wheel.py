@@ -27,6 +27,9 @@ def main() -> None:
                            capture_output=True, text=True).stdout.strip()
     if not where.startswith(str(venv)):
       raise SystemExit(f'the wheel is not what was imported: {where}')
+    # A page that needs a style sheet which the wheel lacks fails here.
+    page = 'from flan_jax.evaluation import report; print(report.write_report("page.html", "A page", []))'
+    subprocess.run([python, '-c', page], check=True, cwd=folder)
     run = subprocess.run(
       [python, '-m', 'scripts.train', '--dry_run', '--gin_file=models/quickstart.gin', '--gin.TRAIN_STEPS=1',
        '--gin.MIXTURE_OR_TASK_NAME=quickstart_synonym', f'--gin.MODEL_DIR={folder}/run', '--gin.BATCH_SIZE=8',

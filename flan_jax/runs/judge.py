@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from flan_jax.data import registry
 from flan_jax.data.vocabulary import active_vocabulary
@@ -76,9 +76,9 @@ class Judge:
       split=asked.split, seed=asked.seed,
     )  # fmt: skip
 
-  def forget(self) -> None:
-    """Drops the rows that were read for other models to be asked."""
-    self._rows.clear()
+  def forget(self, but: Collection[str] = ()) -> None:
+    """Drops the rows that were read for other models to be asked, those of some tasks excepted."""
+    self._rows = {key: rows for key, rows in self._rows.items() if key[0] in but}
 
   def _read(self, tasks: Sequence[str], asked: Questions) -> Iterator[list]:
     """The rows of tasks, read once for all models."""

@@ -23,7 +23,8 @@ from flan_jax.heldout.arms import Arm, Stage
 from flan_jax.models import T5Config
 from flan_jax.peft import Full, Method
 from flan_jax.runs import parts
-from flan_jax.runs.heldout_cell import Bench, Setting, check_extra
+from flan_jax.runs.heldout_cell import Bench, check_extra
+from flan_jax.runs.heldout_training import Setting, Training
 from flan_jax.runs.judge import Questions, folder_for
 from flan_jax.training import losses
 
@@ -123,10 +124,11 @@ def zero_shot(
     initial_checkpoint_path, asked, extra_tasks, pairs or {}, select_on, select_examples, watched, watch_period,
     contamination_ngram, remove_contamination, skip_unavailable, random_seed,
   )  # fmt: skip
-  bench = Bench(pathlib.Path(model_dir), members, by_name, setting, vocabulary, config_text, show_progress)
+  training = Training(pathlib.Path(model_dir), members, by_name, setting, vocabulary, config_text, show_progress)
+  bench = Bench(training)
   cells = [(cluster, arm) for cluster in mine for arm in by_name.values()]
   for cluster, arm in cells:
-    bench.check(cluster, arm)  # before anything trains
+    training.check(cluster, arm)  # before anything trains
   if skip_unavailable:
     _say_what_is_missing(members, mine, split)
   if dry_run:
@@ -171,7 +173,7 @@ def _plan(bench: Bench, cells: Sequence[tuple[str, Arm]]) -> None:
   if trained:
     cluster, arm = trained[0]
     print(f'\nthe first stage of {cluster}/{arm.name}:')
-    bench.dry_run(cluster, arm)
+    bench.training.dry_run(cluster, arm)
 
 
 def by_arm(evaluations: Sequence[Evaluation]) -> list[Evaluation]:

@@ -41,15 +41,13 @@ class Holder(NamedTuple):
     return False
 
   def __str__(self) -> str:
-    who = f'claimed by process {self.pid} on {self.host} since {self.since}'
-    if self.gone:
-      return f'{who}, which has ended without letting go: rm {self.path}'
-    return f'{who}; if that has ended: rm {self.path}'
+    return (f'claimed by process {self.pid} on {self.host} since {self.since}; if that has ended on another machine: '
+            f'rm {self.path}')
 
 
 @contextlib.contextmanager
 def claimed(path: pathlib.Path) -> Iterator[Holder | None]:
-  """Claims something for as long as the block runs.
+  """Claims something for as long as the block runs. A claim whose process was killed on this machine is taken over.
 
   Args:
     path: the claim's file; its folder is made where it is missing.
@@ -62,12 +60,14 @@ def claimed(path: pathlib.Path) -> Iterator[Holder | None]:
   """
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-  except FileExistsError:
-    yield read(path)
-    return
+    handle = _make(path)
+    if handle is None and (holder := read(path)).gone:
+      handle = _take_over(path, holder)
   except OSError as error:
     raise UserError(f'cannot write {path}: {error.strerror or error}') from error
+  if handle is None:
+    yield read(path)
+    return
   now = datetime.datetime.now().astimezone().isoformat(timespec='seconds')
   with os.fdopen(handle, 'w', encoding='utf-8') as file:
     json.dump({'host': socket.gethostname(), 'pid': os.getpid(), 'since': now}, file)
@@ -75,6 +75,31 @@ def claimed(path: pathlib.Path) -> Iterator[Holder | None]:
     yield None
   finally:
     path.unlink(missing_ok=True)
+
+
+def _make(path: pathlib.Path) -> int | None:
+  """Opens a file that was not there; None where it was."""
+  try:
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+  except FileExistsError:
+    return None
+
+
+def _take_over(path: pathlib.Path, holder: Holder) -> int | None:
+  """Puts the claim of a process that has ended aside and makes ours; None where another process was faster."""
+  aside = path.with_name(f'{path.name}.{os.getpid()}.ended')
+  try:
+    path.rename(aside)  # of several processes only one can
+  except FileNotFoundError:
+    return None
+  if read(aside) != holder._replace(path=aside):  # what is aside is a new claim, made since we looked: it goes back
+    with contextlib.suppress(FileExistsError):
+      os.link(aside, path)
+    aside.unlink()
+    return None
+  aside.unlink()
+  print(f'process {holder.pid} has ended without letting go of {path}: taken over')
+  return _make(path)
 
 
 def read(path: pathlib.Path) -> Holder:

@@ -13,7 +13,7 @@ from flan_jax.evaluation import results_file
 from flan_jax.heldout.arms import Arm, Stage
 from flan_jax.models import T5Config
 from flan_jax.peft import LoRA
-from flan_jax.runs import first_look, heldout_cell, zero_shot
+from flan_jax.runs import first_look, heldout_training, zero_shot
 from flan_jax.training import optimizers
 from flan_jax.work import claims
 from tests.data.conftest import open_registries, restored
@@ -36,13 +36,13 @@ def toys():
 def protocol(toys, tmp_path, monkeypatch):
   """Runs the protocol, and returns its evaluations and which stages were trained now."""
   trained = []
-  finetune = heldout_cell.finetune
+  finetune = heldout_training.finetune
 
   def counted(**options):
     trained.append('/'.join(options['model_dir'].split('/')[-3:]))
     return finetune(**options)
 
-  monkeypatch.setattr(heldout_cell, 'finetune', counted)
+  monkeypatch.setattr(heldout_training, 'finetune', counted)
   monkeypatch.setattr(first_look, 'look', lambda *_: iter(()))  # a thousand examples before two steps
 
   def run(*arms, **changes):
@@ -95,6 +95,7 @@ def test_what_is_done_is_reused_and_what_is_asked_otherwise_is_asked_anew(protoc
   assert trained == ['blue/more/stage_1']
 
 
+@pytest.mark.slow
 def test_another_configuration_is_refused_before_anything_trains(protocol):
   protocol(held_out='blue')
   other = {'batch_size: 8 there, 4 here': {'batch_size': 4}, 'seed: 0 there, 1 here': {'random_seed': 1},
@@ -118,7 +119,7 @@ def test_an_arm_on_all_clusters_trains_once_and_one_on_the_cluster_starts_from_a
 
 
 def test_a_cell_that_another_process_holds_is_left_to_it_and_those_that_need_it_wait(protocol, tmp_path, capsys):
-  with claims.claimed(tmp_path / 'run' / 'blue' / 'tuned' / heldout_cell.CLAIM):
+  with claims.claimed(tmp_path / 'run' / 'blue' / 'tuned' / heldout_training.CLAIM):
     found, trained = protocol(held_out='blue')
   assert trained == [] and [one.origin.arm for one in found] == ['untuned']
   told = capsys.readouterr().out

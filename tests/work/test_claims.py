@@ -37,13 +37,26 @@ def test_a_claim_goes_with_an_error(tmp_path):
     assert holder is None
 
 
-def test_a_stale_claim_is_kept_and_said_with_what_removes_it(tmp_path):
+def test_the_claim_of_a_process_that_has_ended_here_is_taken_over_by_one(tmp_path, capsys):
+  path = tmp_path / 'claim'
+  write(path, socket.gethostname(), pid := ended())
+  with claims.claimed(path) as holder:
+    assert holder is None
+    assert f'process {pid} has ended without letting go of {path}: taken over' in capsys.readouterr().out
+    with claims.claimed(path) as second:
+      assert second.pid == os.getpid()
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_claim_that_was_made_since_one_looked_goes_back_to_its_holder(tmp_path):
   path = tmp_path / 'claim'
   write(path, socket.gethostname(), ended())
-  with claims.claimed(path) as holder:
-    assert holder.gone
-    assert f'has ended without letting go: rm {path}' in str(holder)
-  assert path.exists()
+  stale = claims.read(path)
+  write(path, socket.gethostname(), os.getpid())  # another process was faster
+  assert claims._take_over(path, stale) is None
+  assert claims.read(path).pid == os.getpid() and list(tmp_path.iterdir()) == [path]
+  path.unlink()
+  assert claims._take_over(path, stale) is None
 
 
 def test_of_another_machine_nothing_is_supposed(tmp_path):
@@ -51,7 +64,7 @@ def test_of_another_machine_nothing_is_supposed(tmp_path):
   write(path, 'elsewhere', ended())
   with claims.claimed(path) as holder:
     assert not holder.gone
-    assert 'on elsewhere since noon; if that has ended: rm ' in str(holder)
+    assert 'on elsewhere since noon; if that has ended on another machine: rm ' in str(holder)
 
 
 def test_a_claim_that_is_being_written_is_a_claim(tmp_path):
