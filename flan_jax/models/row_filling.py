@@ -5,7 +5,7 @@ longest wastes most of the work, and a shape of its own for each costs a compile
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from flan_jax.models.config import T5Config
 _SAMPLE = 128  # items that stand for all when a shape is chosen
 _ATTENTION = 3.0  # time of a multiplication in attention, softmax included, over that of one in a projection (CPU)
 _WORTH = 0.85  # another shape costs a compile of some seconds, so it must save this much
+_REUSE = 1.35  # and one that is compiled already may cost so much more than the best
 
 
 class Size(NamedTuple):
@@ -44,15 +45,17 @@ class Filled(NamedTuple):
   rows: list[list[int]]
 
 
-def fill(sizes: Sequence[Size], config: T5Config) -> Iterator[Filled]:
+def fill(sizes: Sequence[Size], config: T5Config, known: Collection[Size] = ()) -> Iterator[Filled]:
   """Yields rows that hold all items, in few shapes: one, unless long items would cost the short ones much.
 
   Args:
     sizes: of the items.
     config: of the model, which decides what a position costs.
+    known: shapes that are compiled already, which are taken where they cost little more than the best.
   """
   longest_first = sorted(range(len(sizes)), key=lambda item: sizes[item], reverse=True)
-  for items, shape in _groups(longest_first, sizes, config):
+  for items, best in _groups(longest_first, sizes, config):
+    shape = _reused(best, [sizes[item] for item in items], config, known)
     rows = _first_fit([sizes[item] for item in items], shape)
     yield Filled(shape, [[items[place] for place in row] for row in rows])
 
@@ -113,6 +116,16 @@ def _cost(shape: Size, config: T5Config) -> float:
   layer = 6 * embed * joined + mlp + attention * (shape.source + shape.target)
   decoder = config.num_decoder_layers * layer + embed * config.vocab_size
   return shape.source * (encoder + read) + shape.target * decoder
+
+
+def _reused(best: Size, sizes: Sequence[Size], config: T5Config, known: Collection[Size]) -> Size:
+  """Returns the cheapest known shape if it holds every item and costs little more than the best one, else that."""
+  longest = [max(column) for column in zip(*sizes, strict=True)]
+  fitting = [shape for shape in known if shape.source >= longest[0] and shape.target >= longest[1]]
+  sample = sizes[:: -(-len(sizes) // _SAMPLE)]
+  costs = {shape: len(_first_fit(sample, shape)) * _cost(shape, config) for shape in (best, *fitting)}
+  cheapest = min(sorted(fitting), key=lambda shape: costs[shape], default=best)
+  return cheapest if costs[cheapest] <= _REUSE * costs[best] else best
 
 
 def _first_fit(sizes: Sequence[Size], shape: Size) -> list[list[int]]:

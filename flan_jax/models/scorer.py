@@ -1,6 +1,5 @@
 """Scoring of ragged rows: packs them into few shapes and compiles once a shape."""
 
-import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from flan_jax.models.option_packing import Item, pack
 from flan_jax.models.row_filling import Size
 from flan_jax.models.runner import Runner
 from flan_jax.models.slots import RowIds
+from flan_jax.models.t5 import T5
 
 Scored = tuple[int, Sequence[int], Sequence[float] | np.ndarray]  # a row, some of its options, their scores
 
@@ -28,6 +28,18 @@ class Scorer(Runner):
     scorer = Scorer(model, batch_size=32)
     scores = scorer.options([[5, 9, 1]], [[[7, 1], [8, 1]]])[0]  # one score an option
   """
+
+  def __init__(self, model: T5, *, batch_size: int = 32):
+    """Takes a model and how many inputs to score at once."""
+    super().__init__(model, batch_size=batch_size)
+    self._programs: set[tuple[Size, int]] = set()  # shapes and numbers of packed rows that are compiled
+
+  def update(self, model: T5) -> None:
+    """Takes a model's new weights; see `Runner`."""
+    before = self.graphdef
+    super().update(model)
+    if self.graphdef != before:
+      self._programs.clear()
 
   def targets(
     self, inputs: Rows, targets: Rows, *, adapters: Sequence[int] | None = None
@@ -110,12 +122,15 @@ class Scorer(Runner):
     ]
     started: list[tuple[list[list[Item]], list[list[int]], jax.Array]] = []
     score = self.compiled(scoring.packed_log_probs)
-    for filled in row_filling.fill([item.size(rooms) for item in items], self.config):
+    shapes = {shape for shape, _ in self._programs}
+    for filled in row_filling.fill([item.size(rooms) for item in items], self.config, shapes):
       rows = [[items[place] for place in row] for row in filled.rows]
       count = self._rows_at_once(rows)
       for start in range(0, len(rows), count):
         batch = rows[start : start + count]
-        packed, edges = pack(batch, min(count, row_filling.rounded(len(batch), 2)), filled.shape, rooms)
+        padded = self._padded_count(len(batch), filled.shape)
+        self._programs.add((filled.shape, padded))
+        packed, edges = pack(batch, padded, filled.shape, rooms)
         started.append((batch, edges, score(packed)))  # the device works while the next batch is laid out
     for batch, edges, device_scores in started:
       log_probs = np.asarray(device_scores, np.float64)
@@ -147,9 +162,14 @@ class Scorer(Runner):
           yield index, jax.tree.map(operator.itemgetter((place, slice(len(choices[index])))), found)
 
   def _rows_at_once(self, rows: list[list[Item]]) -> int:
-    """Returns how many packed rows hold about as many inputs as `batch_size`."""
+    """Returns how many packed rows hold about as many inputs as `batch_size`, a power of two."""
     inputs = sum(len(row) for row in rows) / len(rows)
-    return max(1, self.batch_size // row_filling.rounded(math.ceil(inputs), 2))
+    return 1 << max(1, int(self.batch_size / inputs)).bit_length() - 1
+
+  def _padded_count(self, rows: int, shape: Size) -> int:
+    """Returns how many rows a batch is padded to: a number that is compiled already, or the next power of two."""
+    known = [count for one, count in self._programs if one == shape and rows <= count <= 4 * rows]
+    return min(known, default=bucketing.bucket_size(rows, smallest=1))
 
   def _rooms(self) -> Size:
     """Returns the positions that soft prompts take before an input and before its options."""

@@ -46,6 +46,16 @@ def test_a_few_long_items_do_not_widen_the_rows_of_many_short_ones():
   assert [filled.shape.source >= 2000 for filled in found] == [False, True]
 
 
+def test_a_known_shape_is_taken_where_it_costs_little_more():
+  sizes = random_sizes(200, (25, 150), (3, 60))
+  (best,) = fill(sizes, CONFIG)
+  near = Size(best.shape.source, best.shape.target + 8)
+  for known, taken in (([near], near), ([Size(2048, 512)], best.shape), ([Size(100, 100)], best.shape)):
+    (found,) = fill(sizes, CONFIG, known)
+    assert found.shape == taken
+  assert sorted(item for row in found.rows for item in row) == list(range(200))
+
+
 def test_nothing_fills_nothing():
   assert list(fill([], CONFIG)) == []
 
