@@ -109,11 +109,14 @@ def test_another_configuration_is_refused_before_anything_trains(protocol):
 def test_an_arm_on_all_clusters_trains_once_and_one_on_the_cluster_starts_from_another(protocol, tmp_path):
   included = Arm('included', 'included', trains_on='all')
   prompted = Arm('adapted', 'adapted', trains_on='cluster', start='included', method=LoRA(rank=1), train_rows=6)
-  found, trained = protocol(included, prompted)
+  found, trained = protocol(included, prompted, watch_tasks='toys.green_a', watch_period=1)
   assert trained == ['all/included/stage_1', 'red/adapted/stage_1', 'blue/adapted/stage_1']
   adapted = found[1]
   assert adapted.origin.method['method'] == 'lora' and 0 < adapted.origin.trainable < adapted.origin.parameters
   assert adapted.origin.steps == 4 and set(adapted.origin.trained_on) == set(toy_family.MEMBERS)
+  watched = (tmp_path / 'run' / 'red' / 'adapted' / 'stage_1' / 'forgetting.jsonl').read_text().splitlines()
+  assert [json.loads(line)['step'] for line in watched] == [0, 1, 2] and json.loads(watched[-1])['change']['n'] == 6
+  assert 'What training changed elsewhere' in (tmp_path / 'run' / 'report.html').read_text()
   config = json.loads((tmp_path / 'run' / 'red' / 'adapted' / 'config.json').read_text())
   assert config['stages'][0]['tasks'] == ['toys.red_a.6_rows', 'toys.red_opposite.6_rows', 'toys.red_hard.6_rows']
 
