@@ -5,6 +5,7 @@ import decimal
 import pytest
 
 from flan_jax.evaluation import metrics, stated_answers
+from flan_jax.evaluation.answers import Answers
 
 
 @pytest.mark.parametrize(('text', 'number'), [
@@ -42,10 +43,11 @@ def test_the_first_statement_counts(text, answer):
 def test_both_are_metrics():
   targets, texts = ['18', '1450000', '-3'], ['9 and 9 are 18.', 'It costs 1,450,000 dollars', '5 less 2 is 3']
   assert metrics.get('final_number')(targets, texts) == {'final_number': pytest.approx(200 / 3)}
-  assert metrics.per_row('final_number', targets, texts)['final_number'].tolist() == [1, 1, 0]
+  assert metrics.measure('final_number', Answers(targets, texts)).rows['final_number'].tolist() == [1, 1, 0]
   stated = metrics.get('stated_answer')(['(A)', '(B)', 'no'], ['It is (B). So the answer is (A).', '(A)', 'No'])
   assert stated == {'stated_answer': pytest.approx(100 / 3)}
 
 
 def test_a_reference_without_a_number_is_met_word_for_word():
-  assert metrics.per_row('final_number', ['many'] * 3, ['3', 'few', ' many'])['final_number'].tolist() == [0, 0, 1]
+  answers = Answers(['many'] * 3, ['3', 'few', ' many'])
+  assert metrics.measure('final_number', answers).rows['final_number'].tolist() == [0, 0, 1]
