@@ -43,7 +43,8 @@ def over_datasets(results: Sequence[TemplateResult], seed: int = 0) -> list[Clus
       cluster=cluster,
       split=group[0].split,
       mean=_average(list(by_dataset.values()), seed),
-      chance=float(np.mean(chances)) if chances else None,
+      # With free text among them the mean has no chance level that it could be held against.
+      chance=float(np.mean(chances)) if len(chances) == len(datasets) else None,
       datasets={dataset.dataset: dataset.mean.value for dataset in datasets},
       metric='+'.join(dict.fromkeys(dataset.metric for dataset in datasets)),
       seed=seed,

@@ -80,6 +80,15 @@ class Run:
     """The held-out clusters, in order; '' stands for evaluations outside of the protocol."""
     return list(dict.fromkeys(arm.held_out for arm in self.arms))
 
+  @property
+  def extra(self) -> list[str]:
+    """Clusters that every arm was asked beside the held-out ones."""
+    return list(self.record.config.get('extra', []))
+
+  def is_own(self, held_out: str, cluster: str) -> bool:
+    """Whether a cluster speaks for what was held out: it is the one, or it left training with it and only with it."""
+    return cluster == held_out or (cluster not in self.held_out and cluster not in self.extra)
+
   def of(self, held_out: str) -> list[Arm]:
     """The arms that are judged on a held-out cluster."""
     return [arm for arm in self.arms if arm.held_out == held_out]

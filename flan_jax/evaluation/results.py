@@ -126,7 +126,7 @@ class ClusterResult:
     split: which rows.
     mean: the average; its interval draws the questions of each dataset anew. It says how sure the mean over these
       datasets is, not how other datasets would do.
-    chance: mean over the datasets that have a chance level.
+    chance: mean over the datasets; None where one of them has no chance level (free text).
     datasets: the headline metric of each dataset.
     metric: the headline metrics that are averaged, joined by '+'.
     seed: of the bootstrap.

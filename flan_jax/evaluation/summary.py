@@ -8,6 +8,8 @@ from flan_jax.evaluation.protocol_run import Arm, Run, reference
 from flan_jax.evaluation.results import ClusterResult
 from flan_jax.evaluation.statistics import Estimate
 
+_NOISE = 1e-9  # points by which means of the same answers may differ, for they are summed in another order
+
 
 def against_chance(estimate: Estimate, chance: float | None) -> str:
   """Returns 'above chance', 'at chance' or 'below chance', as the interval has it; '' where that is not known."""
@@ -20,7 +22,9 @@ def direction(difference: Estimate) -> str:
   """Returns 'above', 'below' or 'not told apart from', as the interval of a difference has it; '' without one."""
   if difference.low is None or difference.high is None:
     return ''
-  return 'above' if difference.low > 0.0 else 'below' if difference.high < 0.0 else 'not told apart from'
+  if difference.low > _NOISE:
+    return 'above'
+  return 'below' if difference.high < -_NOISE else 'not told apart from'
 
 
 def sentences(run: Run) -> tuple[list[str], list[str]]:
@@ -31,13 +35,16 @@ def sentences(run: Run) -> tuple[list[str], list[str]]:
   """
   lines = [_line(run.of(held_out), cluster) for held_out, cluster in _places(run)]
   compared = [text for name in run.names if (text := _difference_sentence(run, name))]
-  return [_chance_sentence(run), *compared], lines
+  extra = [f'{_listed(run.extra)} {"was" if len(run.extra) == 1 else "were"} asked of every arm too; see the tables.'
+           ] if run.extra else []  # fmt: skip
+  return [_chance_sentence(run), *compared, *extra], lines
 
 
 def _places(run: Run) -> list[tuple[str, str]]:
-  """The clusters that were asked about, each with what training held out, in order."""
+  """The clusters that this is about, each with what training held out, in order: see `Run.is_own`."""
   return list(dict.fromkeys(
     (arm.held_out, result.cluster) for arm in run.arms for result in arm.evaluation.clusters
+    if run.is_own(arm.held_out, result.cluster)
   ))  # fmt: skip
 
 
@@ -68,7 +75,7 @@ def _difference_sentence(run: Run, name: str) -> str:
     arms = {arm.name: arm for arm in run.of(held_out)}
     if name == first or not {first, name} <= arms.keys():
       continue
-    for result in arms[first].evaluation.clusters:
+    for result in (one for one in arms[first].evaluation.clusters if run.is_own(held_out, one.cluster)):
       difference = arms[first].above(arms[name], list(result.datasets))
       counts[direction(difference) if difference else 'not to be paired with'] += 1
       sides += [(arms[first].columns(dataset), arms[name].columns(dataset)) for dataset in result.datasets]

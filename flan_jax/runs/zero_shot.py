@@ -140,7 +140,9 @@ def zero_shot(
   done = [found for cluster, arm in wanted if (found := bench.evaluation(cluster, arm)) is not None]
   missing = [f'{cluster}/{arm.name}' for cluster, arm in wanted if bench.evaluation(cluster, arm) is None]
   if done:
-    _write(folder, done, missing, config_text)
+    tasks = [task for name in extra_tasks for task in registry.tasks_of(name)]
+    extra = sorted({registry.task_info(task).dataset.cluster for task in tasks})
+    _write(folder, done, {'gin': config_text, 'missing': missing, 'extra': extra})
   if missing:
     print(f'{len(done)} of {len(wanted)} cells are done; missing: {", ".join(missing)}')
   return done
@@ -198,9 +200,9 @@ def by_arm(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
   ]  # fmt: skip
 
 
-def _write(folder: pathlib.Path, evaluations: list[Evaluation], missing: Sequence[str], config_text: str) -> None:
+def _write(folder: pathlib.Path, evaluations: list[Evaluation], config: Mapping[str, Any]) -> None:
   """Writes numbers, the picture and the report, and prints the tables."""
-  results_file.write_results(folder / 'results.json', evaluations, {'gin': config_text, 'missing': list(missing)})
+  results_file.write_results(folder / 'results.json', evaluations, config)
   shown = by_arm(evaluations)
   held_out = list(dict.fromkeys(evaluation.origin.held_out for evaluation in evaluations if evaluation.origin))
   measured = any(evaluation.paired for evaluation in shown)

@@ -20,7 +20,8 @@ def test_chance_in_the_interval_is_chance(estimate, chance, said):
 
 
 @pytest.mark.parametrize(('low', 'high', 'said'), [
-  (0.1, 2.0, 'above'), (0.0, 2.0, 'not told apart from'), (-2.0, -0.1, 'below'), (None, None, '')
+  (0.1, 2.0, 'above'), (0.0, 2.0, 'not told apart from'), (-2.0, -0.1, 'below'), (None, None, ''),
+  (-1e-14, -1e-15, 'not told apart from'), (1e-15, 1e-14, 'not told apart from'),
 ])  # fmt: skip
 def test_nought_in_the_interval_tells_nothing_apart(low, high, said):
   assert summary.direction(Estimate(1.0, low, high, 9)) == said
@@ -47,6 +48,21 @@ def test_the_sentences_say_what_the_numbers_say(tmp_path):
   assert lines[0] == (f'nli: tuned reaches {tuned.evaluation.clusters[0].mean}, above chance (50.0). '
                       f'It is above untuned ({summary.signed(above)}).')  # fmt: skip
   assert 'It is below untuned (-' in lines[1]
+
+
+def test_clusters_are_counted_where_they_were_held_out_and_extra_ones_are_named_apart(tmp_path):
+  found = run(tmp_path, {'nli': {'tuned': 0.95, 'untuned': 0.5}, 'coreference': {'tuned': 0.95, 'untuned': 0.5}})
+  # Each arm was asked both clusters, as arms are whose clusters leave together; and one more beside them.
+  other = {arm.name: arm.evaluation for arm in found.of('coreference')}
+  arms = [dataclasses.replace(arm, evaluation=dataclasses.replace(arm.evaluation, clusters=[
+    *arm.evaluation.clusters, *(one for one in other[arm.name].clusters if arm.held_out == 'nli'),
+    dataclasses.replace(arm.evaluation.clusters[0], cluster='bbh'),
+  ])) for arm in found.arms]  # fmt: skip
+  record = dataclasses.replace(found.record, config={**found.record.config, 'extra': ['bbh']})
+  short, lines = summary.sentences(dataclasses.replace(found, arms=arms, record=record))
+  assert short[0] == 'Of 2 held-out clusters, tuned is above chance in 2 (nli and coreference).'
+  assert 'in 2 clusters' in short[1] and short[-1] == 'bbh was asked of every arm too; see the tables.'
+  assert [line.partition(':')[0] for line in lines] == ['nli', 'coreference']
 
 
 def test_without_predictions_nothing_is_said_to_be_above(tmp_path):

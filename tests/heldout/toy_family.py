@@ -11,8 +11,14 @@ MEMBERS = {'red_a': 'red', 'red_opposite': 'red', 'red_hard': 'red', 'green_a': 
 EXCLUSIONS = {'red': ('grey',)}
 
 
+PLANTED = 3  # test rows of blue_a that are among the training rows of green_b
+
+
 def rows(name, split, count):
-  return [{'text': f'{name} {split} {index}', 'label': index % 2} for index in range(count)]
+  found = [{'text': f'{name} {split} {index}', 'label': index % 2} for index in range(count)]
+  if (name, split) == ('green_b', 'train'):
+    found[:PLANTED] = [{'text': f'Blue_a: test {index}!', 'label': 0} for index in range(PLANTED)]
+  return found
 
 
 def dataset(name, cluster):

@@ -138,10 +138,13 @@ def test_a_process_may_take_some_clusters_and_the_report_has_all_that_is_done(pr
   assert {one.origin.held_out for one in found} == {'red', 'blue'} and trained == ['red/tuned/stage_1']
 
 
-def test_extra_tasks_are_asked_of_every_arm_and_pairs_are_measured(protocol):
+def test_extra_tasks_are_asked_of_every_arm_and_pairs_are_measured(protocol, tmp_path):
   found, _ = protocol(UNTUNED, extra_tasks=('toys.green_a',), pairs={'red_a': 'red_a'}, held_out='red')
   for one in found:
     assert 'green_a' in {result.dataset for result in one.datasets}
+  record = results_file.read_record(tmp_path / 'run' / 'results.json')
+  assert record.config['extra'] == ['green']
+  for one in found:
     assert one.paired[0].n == 8 and one.paired[0].mean == one.datasets[0].mean.value
 
 
@@ -155,15 +158,19 @@ def test_the_template_that_did_best_on_validation_rows_is_chosen(protocol):
     protocol(UNTUNED, held_out='blue', select_on='test')
 
 
-def test_questions_in_training_are_counted_and_leave_where_asked(protocol, tmp_path):
-  # Every row of the toys says the name of its dataset, and so do none of them what another one says.
-  planted = dataclasses.replace(TUNED, stages=[Stage(1, optimizers.adamw(1e-2))])
-  _, trained = protocol(planted, held_out='blue', remove_contamination=True, contamination_ngram=2)
+def test_questions_in_training_are_counted_and_leave_where_asked(protocol, tmp_path, capsys):
+  protocol(TUNED, held_out='blue', remove_contamination=True)
   found = json.loads((tmp_path / 'run' / 'contamination' / 'blue' / 'contamination.json').read_text())
-  assert found['removed'] and found['n'] == 2 and 'blue_a' not in found['training'] and trained
+  assert found['removed'] and 'blue_a' not in found['training']
   (counted,) = found['datasets']
-  # 'blue a test 3' shares 'a test' with no training row, but 'a train' is not in it: two words in a row are not shared.
-  assert (counted['dataset'], counted['rows'], counted['exact'], counted['overlapping']) == ('blue_a', 8, 0, 0)
+  planted = toy_family.PLANTED
+  assert (counted['dataset'], counted['rows'], counted['exact'], counted['overlapping']) == ('blue_a', 8, planted, 0)
+  assert counted['by_training_dataset'] == {'green_b': planted}
+  mixed = json.loads((tmp_path / 'run' / 'blue' / 'tuned' / 'stage_1' / 'mixture.json').read_text())
+  assert f'without_{planted}_rows' in mixed['mixture']
+  assert f'{planted} training rows altogether left out of training' in capsys.readouterr().out
+  with pytest.raises(UserError, match="was made with another configuration .contamination_removed: 13 there"):
+    protocol(TUNED, held_out='blue')
   with pytest.raises(UserError, match='removes nothing where CONTAMINATION_NGRAM is None'):
     protocol(remove_contamination=True, contamination_ngram=None)
 
