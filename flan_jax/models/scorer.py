@@ -33,11 +33,14 @@ class Scorer(Runner):
     """Takes a model and how many inputs to score at once."""
     super().__init__(model, batch_size=batch_size)
     self._programs: set[tuple[Size, int]] = set()  # shapes and numbers of packed rows that are compiled
+    self._room: Size | None = None
+    self._choosing: bool | None = None
 
   def update(self, model: T5) -> None:
     """Takes a model's new weights; see `Runner`."""
     before = self.graphdef
     super().update(model)
+    self._room = self._choosing = None  # prompts of another length have the same structure
     if self.graphdef != before:
       self._programs.clear()
 
@@ -75,7 +78,7 @@ class Scorer(Runner):
     """
     sources, choices = self._stripped(inputs, options, adapters)
     results = [np.zeros(len(row), np.float32) for row in choices]
-    if adapters is None and not any(isinstance(variable, RowIds) for _, variable in nnx.to_flat_state(self.state)):
+    if adapters is None and not self._chooses_adapters():
       for index, places, scores in self._packed(sources, choices):
         results[index][places] = scores
     else:  # an adapter is chosen for a whole row of the model's
@@ -171,12 +174,22 @@ class Scorer(Runner):
     known = [count for one, count in self._programs if one == shape and rows <= count <= 4 * rows]
     return min(known, default=bucketing.bucket_size(rows, smallest=1))
 
+  def _chooses_adapters(self) -> bool:
+    """Returns whether the model holds several adapters, of which each of its rows has one."""
+    if self._choosing is None:
+      self._choosing = any(isinstance(variable, RowIds) for _, variable in nnx.to_flat_state(self.state))
+    return self._choosing
+
   def _rooms(self) -> Size:
     """Returns the positions that soft prompts take before an input and before its options."""
+    if self._room is not None:
+      return self._room
 
     def prompts(state: nnx.State) -> list[jax.Array | None]:
       model = nnx.merge(self.graphdef, state)
       found = [stack.prompt(1, jnp.float32, rngs=None) for stack in (model.encoder, model.decoder)]
       return [None if prompt is None else prompt.embeddings for prompt in found]
 
-    return Size(*(0 if prompt is None else prompt.shape[1] for prompt in jax.eval_shape(prompts, self.state)))
+    found = jax.eval_shape(prompts, self.state)
+    self._room = Size(*(0 if prompt is None else prompt.shape[1] for prompt in found))
+    return self._room
