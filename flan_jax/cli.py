@@ -65,6 +65,14 @@ def add_force(result: argparse.ArgumentParser) -> None:
                       help='put an adapter on a base other than the one it was trained on')
 
 
+def positive(text: str) -> int:
+  """The type of a flag that counts something: a whole number from 1 on."""
+  number = int(text)
+  if number < 1:
+    raise argparse.ArgumentTypeError(f'must be at least 1, not {number}')
+  return number
+
+
 def split_gin_flags(argv: Sequence[str]) -> tuple[list[str], list[str]]:
   """Separates `--gin.NAME=VALUE` flags, as T5X has them, from the others: (bindings, rest)."""
   bindings = [arg.removeprefix('--gin.') for arg in argv if arg.startswith('--gin.')]

@@ -41,8 +41,8 @@ def parser() -> argparse.ArgumentParser:
   common.set_defaults(seqio_additional_cache_dirs='')
   measured = argparse.ArgumentParser(add_help=False)
   measured.add_argument('--vocabulary', metavar='FILE', help="a SentencePiece model, or 'bytes'")
-  measured.add_argument('--inputs_length', type=_positive, default=1024, metavar='N', help='tokens, EOS too (1024)')
-  measured.add_argument('--targets_length', type=_positive, default=256, metavar='N', help='tokens, EOS too (256)')
+  measured.add_argument('--inputs_length', type=cli.positive, default=1024, metavar='N', help='tokens, EOS too (1024)')
+  measured.add_argument('--targets_length', type=cli.positive, default=256, metavar='N', help='tokens, EOS too (256)')
   result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                                    allow_abbrev=False)  # fmt: skip
   commands = result.add_subparsers(dest='command', required=True, metavar='COMMAND')
@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
   show = commands.add_parser('show', parents=[common, measured], help='rendered examples', allow_abbrev=False)
   show.add_argument('name', metavar='NAME', help='a task of any variant; with --html a mixture or family, too')
   show.add_argument('--template', type=int, metavar='I', help='only this template')
-  show.add_argument('--n', type=_positive, default=5, metavar='N', help='examples, on a page for each template (5)')
+  show.add_argument('--n', type=cli.positive, default=5, metavar='N', help='examples, on a page for each template (5)')
   show.add_argument('--split', choices=('train', 'validation', 'test'), help='which rows (the first that is here)')
   show.add_argument('--seed', type=int, default=0, metavar='N', help='draws templates and exemplars (0)')
   show.add_argument('--html', metavar='FILE', help='write a page instead')
@@ -66,13 +66,6 @@ def parser() -> argparse.ArgumentParser:
   lint.add_argument('--max_cut', type=float, default=0.5, metavar='SHARE',
                     help='share of examples that may be cut, with --vocabulary (0.5)')  # fmt: skip
   return result
-
-
-def _positive(text: str) -> int:
-  number = int(text)
-  if number < 1:
-    raise argparse.ArgumentTypeError(f'must be at least 1, not {number}')
-  return number
 
 
 if __name__ == '__main__':

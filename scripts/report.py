@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
   commands = result.add_subparsers(dest='command', required=True, metavar='COMMAND')
   build = commands.add_parser('build', help="a run's report.html, from its files", allow_abbrev=False)
   build.add_argument('folder', metavar='DIR', help='a folder with results.json')
-  build.add_argument('--answers', type=_positive, default=20, metavar='N',
+  build.add_argument('--answers', type=cli.positive, default=20, metavar='N',
                      help='answers of each kind to show of a task and arm, at most (20)')  # fmt: skip
   compare = commands.add_parser('compare', help='runs side by side, paired by row', allow_abbrev=False)
   compare.add_argument('folders', nargs='+', metavar='DIR', help='two folders or more; the first is compared with')
@@ -71,13 +71,6 @@ def _seeds(args: argparse.Namespace) -> None:
   if args.output:
     print(write_report(args.output, 'The same with several seeds', [Section('Over seeds', tables=[table])],
                        ', '.join(args.folders)))
-
-
-def _positive(text: str) -> int:
-  number = int(text)
-  if number < 1:
-    raise argparse.ArgumentTypeError(f'must be at least 1, not {number}')
-  return number
 
 
 if __name__ == '__main__':
