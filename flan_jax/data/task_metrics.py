@@ -8,10 +8,9 @@ answer; a row whose answer is none of its options cannot be ranked) are left out
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
 from flan_jax.data.dataset import GROUP, REFERENCES, Dataset
 from flan_jax.data.pipeline import IS_CORRECT
@@ -19,8 +18,10 @@ from flan_jax.data.template import ANSWER, OPTIONS
 from flan_jax.data.variants import Variant
 from flan_jax.errors import UserError
 
-LEFT_OUT = 'rows_left_out'
+if TYPE_CHECKING:  # jaxtyping reads the files of its package, and importing tasks opens none
+  from jaxtyping import Float
 
+LEFT_OUT = 'rows_left_out'
 
 
 class Asked(NamedTuple):
@@ -109,7 +110,7 @@ def written(names: tuple[str, ...]) -> Callable[..., dict[str, float]]:
   return metric
 
 
-def ranked(targets: Sequence[Target], scores: Sequence[Float[np.ndarray, 'options']]) -> dict[str, float]:
+def ranked(targets: Sequence[Target], scores: 'Sequence[Float[np.ndarray, "options"]]') -> dict[str, float]:
   """Returns the percentage of rows whose likeliest option is right, as SeqIO calls it; a tie of k is worth 1/k.
 
   Args:
