@@ -64,6 +64,7 @@ np.savez(folder / 'batch.npz', **next(batches))
 """
 
 
+@pytest.mark.slow
 def test_another_process_goes_on_at_the_same_example(stream, real_data, tmp_path):
   state, batch = stream[4]
   (tmp_path / 'state').write_bytes(state)

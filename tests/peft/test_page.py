@@ -4,10 +4,12 @@ import pathlib
 import re
 
 import numpy as np
+import pytest
 
 PAGE = pathlib.Path(__file__).parents[2] / 'docs' / 'adapters.md'
 
 
+@pytest.mark.slow
 def test_the_snippets_of_the_page_run_and_leave_the_base(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   names: dict = {}

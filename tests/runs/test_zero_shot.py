@@ -121,6 +121,7 @@ def test_an_arm_on_all_clusters_trains_once_and_one_on_the_cluster_starts_from_a
   assert config['stages'][0]['tasks'] == ['toys.red_a.6_rows', 'toys.red_opposite.6_rows', 'toys.red_hard.6_rows']
 
 
+@pytest.mark.slow
 def test_a_cell_that_another_process_holds_is_left_to_it_and_those_that_need_it_wait(protocol, tmp_path, capsys):
   with claims.claimed(tmp_path / 'run' / 'blue' / 'tuned' / heldout_training.CLAIM):
     found, trained = protocol(held_out='blue')

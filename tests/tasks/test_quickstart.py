@@ -86,6 +86,7 @@ def test_no_held_out_prompt_trains_with_other_words_filled_in():
   assert not skeletons(True) & skeletons(False)
 
 
+@pytest.mark.slow
 def test_every_word_is_known_and_every_example_fits(suite):
   words = quickstart_vocabulary()
   assert words.vocab_size <= EMBEDDINGS
