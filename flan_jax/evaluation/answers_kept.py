@@ -36,11 +36,13 @@ class Answers:
 
   Attributes:
     credits: of each row that has one.
+    groups: of each row that has one.
     counts: answers by verdict, all of them.
     picks: at most a limit of each verdict, and as many wrong ones that the model was most sure of.
   """
 
   credits: dict[str, float]
+  groups: dict[str, str]
   counts: dict[Verdict, int]
   picks: list[Pick]
 
@@ -61,6 +63,7 @@ def read(path: str | pathlib.Path, limit: int = LIMIT) -> Answers:
 def collect(predictions: Iterable[Prediction], limit: int = LIMIT) -> Answers:
   """Goes through predictions once; see `read`."""
   credits: dict[str, float] = {}
+  groups: dict[str, str] = {}
   counts = dict.fromkeys(VERDICTS, 0)
   drawn: dict[str, list[tuple[float, int, Pick]]] = {}
   for place, prediction in enumerate(predictions):
@@ -68,11 +71,13 @@ def collect(predictions: Iterable[Prediction], limit: int = LIMIT) -> Answers:
     counts[verdict] += 1
     if prediction.credit is not None:
       credits[prediction.row_id] = prediction.credit
+    if prediction.group:
+      groups[prediction.row_id] = prediction.group
     _offer(drawn.setdefault(verdict, []), -_order(prediction.row_id), place, Pick(prediction, verdict), limit)
     if verdict == 'wrong' and prediction.options:
       sure = Pick(prediction, verdict, sure=True)
       _offer(drawn.setdefault('sure', []), _surety(prediction.scores), place, sure, limit)
-  return Answers(credits, counts, _merged(drawn))
+  return Answers(credits, groups, counts, _merged(drawn))
 
 
 def shares(scores: list[float]) -> list[float]:

@@ -153,9 +153,11 @@ def _line(level: str, arm: str, name: str, asked: Sequence[tuple[Arms, str]]) ->
   metrics = [_dataset(arms[0], dataset).metric for arms, dataset in asked]
   columns = [[arms[run].columns(dataset) or [] for arms, dataset in asked] for run in range(len(asked[0][0]))]
   means = [[_dataset(arms[run], dataset).mean for arms, dataset in asked] for run in range(len(columns))]
-  scores = [compare.mean(one) or _without_interval(mean) for one, mean in zip(columns, means, strict=True)]
+  groups = {row: group for arms, _ in asked for row, group in arms[0].groups.items()}
+  scores = [compare.mean(one, groups=groups) or _without_interval(mean)
+            for one, mean in zip(columns, means, strict=True)]
   differences = [
-    compare.difference(list(zip(one, columns[0], strict=True)))
+    compare.difference(list(zip(one, columns[0], strict=True)), groups=groups)
     or Estimate(score.value - scores[0].value, None, None, score.n)
     for one, score in zip(columns[1:], scores[1:], strict=True)
   ]

@@ -47,7 +47,17 @@ def aligned(columns: Sequence[Mapping[str, float]], results: Sequence[TemplateRe
     results: where the rows' groups are to be found.
   """
   groups = {prediction.row_id: prediction.group for result in results for prediction in result.predictions}
+  return side_by_side(columns, groups)
+
+
+def side_by_side(columns: Sequence[Mapping[str, float]], groups: Mapping[str, str]) -> Table:
+  """Puts numbers by row id side by side.
+
+  Args:
+    columns: one mapping for each template.
+    groups: of rows by id; '' and rows that are not named have none.
+  """
   rows = dict.fromkeys(row for column in columns for row in column)
   # A row without a group is one of its own: the pair keeps its id apart from the groups' names.
-  units = statistics.numbered([('group', groups[row]) if groups[row] else ('row', row) for row in rows])
+  units = statistics.numbered([('group', groups[row]) if groups.get(row) else ('row', row) for row in rows])
   return Table(statistics.align(columns), units)

@@ -37,6 +37,11 @@ class Arm:
     """What the arm is called where several held-out clusters are spoken of."""
     return f'{self.held_out} / {self.name}' if self.held_out else self.name
 
+  @property
+  def groups(self) -> dict[str, str]:
+    """The group of every row that has one."""
+    return {row: group for found in self.answers.values() for row, group in found.groups.items()}
+
   def columns(self, dataset: str) -> Columns | None:
     """Returns the credit of every row under each template of a dataset; None where an answer is not at hand."""
     tasks = [result.task for result in self.evaluation.templates
@@ -49,7 +54,7 @@ class Arm:
     """Returns how many points this arm is above another on the same questions; None where that cannot be paired."""
     sides = [(self.columns(dataset), other.columns(dataset)) for dataset in datasets]
     pairs = [(one, two) for one, two in sides if one is not None and two is not None]
-    return compare.difference(pairs) if len(pairs) == len(sides) else None
+    return compare.difference(pairs, groups=self.groups) if len(pairs) == len(sides) else None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -71,10 +71,12 @@ def _difference_sentence(run: Run, name: str) -> str:
   first = reference(run.arms).name
   counts: collections.Counter[str] = collections.Counter()
   sides = []
+  groups: dict[str, str] = {}
   for held_out in run.held_out:
     arms = {arm.name: arm for arm in run.of(held_out)}
     if name == first or not {first, name} <= arms.keys():
       continue
+    groups |= arms[first].groups
     for result in (one for one in arms[first].evaluation.clusters if run.is_own(held_out, one.cluster)):
       difference = arms[first].above(arms[name], list(result.datasets))
       counts[direction(difference) if difference else 'not to be paired with'] += 1
@@ -82,7 +84,7 @@ def _difference_sentence(run: Run, name: str) -> str:
   if not sides:
     return ''
   pairs = [(one, two) for one, two in sides if one is not None and two is not None]
-  whole = compare.difference(pairs) if len(pairs) == len(sides) else None
+  whole = compare.difference(pairs, groups=groups) if len(pairs) == len(sides) else None
   mean = (f'over all {len(sides)} datasets the difference is {signed(whole)} points' if whole else
           'a difference over all datasets cannot be paired, for some have no credit by row or no predictions at hand')
   places = _listed([f'{kind} it in {count}' for kind, count in counts.most_common()])

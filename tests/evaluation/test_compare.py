@@ -55,3 +55,14 @@ def test_a_mean_is_that_of_the_averages():
   table = 100.0 * np.stack([one, two], axis=1)
   assert compare.mean([[column(one), column(two)]]) == statistics.mean_of_columns(table)
   assert isinstance(compare.mean([[column(one)]]), Estimate) and compare.mean([[]]) is None
+
+
+def test_rows_of_a_group_are_drawn_together():
+  one, two = ({f'q{row}': float(right) for row in range(60)} for right in (1, 0))
+  for row in range(30):
+    two[f'q{row}'] = 1.0  # the first side is above in the other half alone
+  groups = {f'q{row}': f'g{row // 6}' for row in range(60)}
+  apart, together = compare.difference([([one], [two])]), compare.difference([([one], [two])], groups=groups)
+  assert together.value == apart.value == pytest.approx(50.0)
+  assert together.high - together.low > 1.5 * (apart.high - apart.low)
+  assert compare.mean([[two]], groups=groups).low < compare.mean([[two]]).low
