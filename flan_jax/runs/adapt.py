@@ -127,7 +127,7 @@ def adapt(
   counts = parameter_table(make_blueprint(trained, method.trainable_filter()))
   adapters = AdapterSet(base)
   adapters.add(new_task, method, {name: v.get_value() for name, v in saved_variables(trained, method).items()})
-  judge = Judge(base, Questions(split=split, examples=examples, lengths=task_feature_lengths, seed=random_seed))
+  judge = Judge(Questions(split=split, examples=examples, lengths=task_feature_lengths, seed=random_seed))
 
   def ask(names: Sequence[str], label: str) -> Evaluation:
     tasks = [task for name in names for task in parts.evaluation_tasks(name)]

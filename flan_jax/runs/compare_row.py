@@ -66,7 +66,7 @@ class Bench:
   def judge(self) -> Judge:
     """Asks the same rows of every model; what it draws does not depend on the seed of a row."""
     asked = self.setting
-    return Judge(self.base, Questions(split=asked.split, examples=asked.examples, lengths=asked.task_feature_lengths))
+    return Judge(Questions(split=asked.split, examples=asked.examples, lengths=asked.task_feature_lengths))
 
   @functools.cached_property
   def before(self) -> tuple[Evaluation, Evaluation]:

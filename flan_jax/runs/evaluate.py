@@ -78,7 +78,7 @@ def evaluate(
     list(parts.read_tasks(tasks, split, 1, task_feature_lengths, random_seed))
     return None
   folder = folder_for(eval_output_dir)
-  evaluation = Judge(network, asked).evaluate(network, tasks, 'model', str(checkpoint_path))
+  evaluation = Judge(asked).evaluate(network, tasks, 'model', str(checkpoint_path))
   results_file.write_results(folder / 'results.json', [evaluation])
   results_file.write_predictions(folder / 'predictions', evaluation)
   picture = plots.cluster_bars(folder / 'clusters.png', [evaluation], title=f'{split} accuracy by cluster')

@@ -6,9 +6,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import jax
 import seqio
-from flax import nnx
 
 from flan_jax.data import registry
 from flan_jax.data.roles import why_missing
@@ -120,8 +118,7 @@ class Bench:
 
   @functools.cached_property
   def _judge(self) -> Judge:
-    arm = next(iter(self.training.arms.values()))
-    return Judge(self.training.make_model(arm)(nnx.Rngs(params=jax.random.key(0))), self.setting.asked)
+    return Judge(self.setting.asked)
 
   def _ask(self, held_out: str, arm: Arm) -> None:
     """Asks an arm's questions and writes what it answered; the numbers last, for they say that the cell is done."""

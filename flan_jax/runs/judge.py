@@ -5,11 +5,12 @@ import pathlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from flan_jax.data import registry
+from flan_jax.data.rows import EvalRow
 from flan_jax.data.vocabulary import active_vocabulary
 from flan_jax.errors import UserError
 from flan_jax.evaluation import protocol
 from flan_jax.evaluation.rank import Normalization
-from flan_jax.evaluation.results import Evaluation
+from flan_jax.evaluation.results import Evaluation, TemplateResult
 from flan_jax.models import T5, Generator, Scorer
 from flan_jax.runs import parts
 
@@ -42,15 +43,10 @@ class Questions:
 class Judge:
   """Answers tasks with models of one shape; what is compiled for the first serves them all."""
 
-  def __init__(self, model: T5, questions: Questions):
-    """Takes the first model and what will be asked."""
+  def __init__(self, questions: Questions):
+    """Takes what will be asked; models come with the questions."""
     self.questions = questions
-    vocabulary = active_vocabulary()
-    self._scorer = Scorer(model, batch_size=questions.batch_size)
-    self._generator = Generator(
-      model, max_decode_len=questions.max_decode_len, eos_id=vocabulary.eos_id, batch_size=questions.batch_size
-    )
-    self._decode = vocabulary.decode
+    self._runners: tuple[Scorer, Generator] | None = None
     self._rows: dict[tuple[str, str], list] = {}
 
   def evaluate(self, model: T5, tasks: Sequence[str], label: str, checkpoint: str = '',
@@ -67,14 +63,31 @@ class Judge:
     Returns:
       Per template, per dataset and per cluster, with the predictions.
     """
-    self._scorer.update(model)
-    self._generator.update(model)
     asked = questions or self.questions
     return protocol.evaluate_tasks(
-      self._read(tasks, asked), label, self._scorer, self._generator, checkpoint=checkpoint,
-      decode=self._decode, metrics=_metrics(tasks), method=asked.method, normalization=asked.normalization,
-      split=asked.split, seed=asked.seed,
+      self._read(tasks, asked), label, *self._holding(model), checkpoint=checkpoint,
+      decode=active_vocabulary().decode, metrics=_metrics(tasks), method=asked.method,
+      normalization=asked.normalization, split=asked.split, seed=asked.seed,
     )  # fmt: skip
+
+  def answer(self, model: T5, rows: Sequence[EvalRow], metrics: Sequence[str]) -> TemplateResult:
+    """Answers rows of one task that are at hand: see `protocol.evaluate_task`."""
+    asked = self.questions
+    return protocol.evaluate_task(
+      rows, *self._holding(model), decode=active_vocabulary().decode, metrics=metrics, method=asked.method,
+      normalization=asked.normalization, split=asked.split, seed=asked.seed,
+    )  # fmt: skip
+
+  def _holding(self, model: T5) -> tuple[Scorer, Generator]:
+    """What ranks and what writes, with a model's weights."""
+    asked = self.questions
+    if self._runners is None:
+      self._runners = Scorer(model, batch_size=asked.batch_size), Generator(
+        model, max_decode_len=asked.max_decode_len, eos_id=active_vocabulary().eos_id, batch_size=asked.batch_size
+      )  # fmt: skip
+    for runner in self._runners:
+      runner.update(model)
+    return self._runners
 
   def forget(self, but: Collection[str] = ()) -> None:
     """Drops the rows that were read for other models to be asked, those of some tasks excepted."""

@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from flan_jax.data import registry
 from flan_jax.data.rows import rows
-from flan_jax.data.vocabulary import active_vocabulary
 from flan_jax.errors import UserError
-from flan_jax.evaluation import protocol, results_file
+from flan_jax.evaluation import results_file
 from flan_jax.evaluation.averages import over_datasets, over_templates
 from flan_jax.evaluation.change import change
 from flan_jax.evaluation.forgetting import FILE, Watched
 from flan_jax.evaluation.results import Evaluation, TemplateResult
-from flan_jax.models import T5, Generator, Scorer
+from flan_jax.models import T5
 from flan_jax.peft.targets import detach
-from flan_jax.runs.judge import Questions
+from flan_jax.runs.judge import Judge, Questions
 from flan_jax.training.metrics_log import drop_after
 
 BASE = 'forgetting_base'  # in a run folder: what the base answered
@@ -36,35 +35,9 @@ def watch(tasks: Sequence[str], model_dir: str | pathlib.Path, *, period: int, e
   Raises:
     UserError: where a task has no validation rows, or none that asks for the answer.
   """
-  answers = Answers(Questions(split='validation', examples=examples, lengths=lengths))
+  judge = Judge(Questions(split='validation', examples=examples, lengths=lengths))
   named = dict.fromkeys(task for name in tasks for task in registry.tasks_of(name))
-  return [WatchEvaluator(task, pathlib.Path(model_dir), answers, period) for task in named]
-
-
-class Answers:
-  """Answers rows with one model after another; what is compiled stays.
-
-  Attributes:
-    questions: which rows, and how they are asked.
-  """
-
-  def __init__(self, questions: Questions):
-    """Takes what is asked; the model comes with the first rows."""
-    self.questions = questions
-    self._runners: tuple[Scorer, Generator] | None = None
-
-  def __call__(self, model: T5, asked: Sequence, metrics: Sequence[str]) -> TemplateResult:
-    """Scores the rows of one task: by rank where they have options, by its metrics where they have none."""
-    vocabulary, questions = active_vocabulary(), self.questions
-    if self._runners is None:
-      self._runners = Scorer(model, batch_size=questions.batch_size), Generator(
-        model, max_decode_len=questions.max_decode_len, eos_id=vocabulary.eos_id, batch_size=questions.batch_size
-      )  # fmt: skip
-    scorer, generator = self._runners
-    scorer.update(model)
-    generator.update(model)
-    return protocol.evaluate_task(asked, scorer, generator, decode=vocabulary.decode, metrics=metrics,
-                                  split=questions.split, seed=questions.seed)  # fmt: skip
+  return [WatchEvaluator(task, pathlib.Path(model_dir), judge, period) for task in named]
 
 
 class WatchEvaluator:
@@ -78,12 +51,12 @@ class WatchEvaluator:
     period: in steps.
   """
 
-  def __init__(self, task: str, folder: pathlib.Path, answers: Answers, period: int):
+  def __init__(self, task: str, folder: pathlib.Path, judge: Judge, period: int):
     """Reads the rows once."""
     self.name, self.period = f'watch/{task}', period
-    self._task, self._folder, self._answers = task, folder, answers
+    self._task, self._folder, self._judge = task, folder, judge
     self._dataset = registry.task_info(task).dataset
-    asked = answers.questions
+    asked = judge.questions
     self._rows = rows(task, asked.split, asked.examples, asked.seed, asked.lengths)
     self._prompts = [row.inputs_pretokenized for row in self._rows if not row.inverted]
     self._base: TemplateResult | None = None
@@ -117,14 +90,14 @@ class WatchEvaluator:
     """Scores the model, writes a line, and returns the score, its change with both ends, and the number of rows."""
     if step == 0:
       detach(model)
-    result = self._answers(model, self._rows, self._dataset.metrics)
+    result = self._judge.answer(model, self._rows, self._dataset.metrics)
     difference = None
     if step == 0:
       self._keep(result)
     else:
       if self._base is None:
         raise RuntimeError(f'{self.name} was scored at step {step} and never before the first update')
-      difference = change([result], [self._base], self._answers.questions.seed)
+      difference = change([result], [self._base], self._judge.questions.seed)
     self._write(Watched(step, self._task, result.dataset, result.metric, result.score, difference))
     told = {result.metric: result.score.value, 'rows': float(result.rows)}
     if difference is not None:

@@ -136,9 +136,9 @@ def zero_shot(
     return []
   folder = folder_for(model_dir)
   _settle(bench, cells)
-  wanted = [(cluster, arm) for cluster in clusters for arm in by_name.values()]
-  done = [found for cluster, arm in wanted if (found := bench.evaluation(cluster, arm)) is not None]
-  missing = [f'{cluster}/{arm.name}' for cluster, arm in wanted if bench.evaluation(cluster, arm) is None]
+  wanted = {f'{cluster}/{arm.name}': bench.evaluation(cluster, arm) for cluster in clusters for arm in by_name.values()}
+  done = [found for found in wanted.values() if found is not None]
+  missing = [name for name, found in wanted.items() if found is None]
   if done:
     tasks = [task for name in extra_tasks for task in registry.tasks_of(name)]
     extra = sorted({registry.task_info(task).dataset.cluster for task in tasks})

@@ -7,6 +7,7 @@ counts. Inputs and answers stand as in the files; an input that is to be answere
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 from flan_jax.data.bbh_files import STEPS, Shots, read_task
 from flan_jax.data.dataset import OPTIONS, Dataset, Fields, Row
@@ -45,60 +46,44 @@ def _after_examples_with_labels(row: Row) -> Fields:
   return _after_examples(row) | {OPTIONS: row['options']}
 
 
+def _direct(name: str, templates: tuple[Template, ...], fields: Callable[[Row], Fields] = _question,
+            options: tuple[str, ...] | None = None) -> Dataset:
+  """A task under templates of ours, without solved examples."""
+  return Dataset(name=name, cluster='bbh', source=_source(name, 'none'), fields=fields, options=options,
+                 splits=ONLY_TEST, templates=templates)
+
+
 def _choose(name: str, wanted: str) -> Dataset:
   """A task whose inputs list options of their own, and whose answers are their labels."""
-  return Dataset(
-    name=name,
-    cluster='bbh',
-    source=_source(name, 'none'),
-    fields=_question_with_labels,
-    options=(),
-    splits=ONLY_TEST,
-    templates=(
-      Template('{question}'),
-      Template(f'{wanted}\n\n{{question}}\n\nReply with the letter of your choice in brackets.'),
-      Template('{question}\n\nOne of the choices above is right. Name it by its label.\n{options}',
-               option_style='inline'),
-      Template(f'Multiple choice. {wanted} A label such as (A) is all that should be written down.\n\n'
-               'Item: {question}\nLabel:'),
-    ),
-  )  # fmt: skip
+  return _direct(name, (
+    Template('{question}'),
+    Template(f'{wanted}\n\n{{question}}\n\nReply with the letter of your choice in brackets.'),
+    Template('{question}\n\nOne of the choices above is right. Name it by its label.\n{options}',
+             option_style='inline'),
+    Template(f'Multiple choice. {wanted} A label such as (A) is all that should be written down.\n\n'
+             'Item: {question}\nLabel:'),
+  ), _question_with_labels, options=())  # fmt: skip
 
 
 def _either(name: str, wanted: str, options: tuple[str, str]) -> Dataset:
   """A task with the same two answers in every row."""
   one, other = options
-  return Dataset(
-    name=name,
-    cluster='bbh',
-    source=_source(name, 'none'),
-    fields=_question,
-    options=options,
-    splits=ONLY_TEST,
-    templates=(
-      Template('{question}\n\n{options}'),
-      Template(f'{wanted} Reply with {one} or {other}.\n\n{{question}}'),
-      Template(f'{{question}}\n\nA single word is wanted: "{one}" or "{other}"?'),
-      Template(f'Decide the case below.\n\nCase: {{question}}\nDecision ({one} or {other}):'),
-    ),
-  )
+  return _direct(name, (
+    Template('{question}\n\n{options}'),
+    Template(f'{wanted} Reply with {one} or {other}.\n\n{{question}}'),
+    Template(f'{{question}}\n\nA single word is wanted: "{one}" or "{other}"?'),
+    Template(f'Decide the case below.\n\nCase: {{question}}\nDecision ({one} or {other}):'),
+  ), options=options)
 
 
 def _write(name: str, wanted: str) -> Dataset:
   """A task whose answer the model puts together itself; it has to be exactly that of the file."""
-  return Dataset(
-    name=name,
-    cluster='bbh',
-    source=_source(name, 'none'),
-    fields=_question,
-    splits=ONLY_TEST,
-    templates=(
-      Template('{question}'),
-      Template(f'{wanted}\n\n{{question}}'),
-      Template('{question}\n\nWork it out silently and write down nothing but the result.'),
-      Template('Exercise: {question}\nSolution, without a word of explanation:'),
-    ),
-  )
+  return _direct(name, (
+    Template('{question}'),
+    Template(f'{wanted}\n\n{{question}}'),
+    Template('{question}\n\nWork it out silently and write down nothing but the result.'),
+    Template('Exercise: {question}\nSolution, without a word of explanation:'),
+  ))
 
 
 def _three_shot(direct: Dataset) -> Dataset:

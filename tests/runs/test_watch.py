@@ -192,7 +192,7 @@ def test_step_0_is_the_base_without_what_was_just_attached(tmp_path, monkeypatch
     seen.append(model)
     raise Stop  # before the model's arrays are used again
 
-  monkeypatch.setattr(watch.Answers, '__call__', answer)
+  monkeypatch.setattr(watch.Judge, 'answer', answer)
   with pytest.raises(Stop):
     tune(tmp_path / 'prompt', 2, method=PromptTuning(), initial_checkpoint_path=str(tmp_path / 'base'))
   tokens = {'encoder_input_tokens': [[5, 6, 1]], 'decoder_input_tokens': [[0, 7]], 'decoder_target_tokens': [[7, 1]]}
