@@ -102,16 +102,8 @@ class _Writer:
 
   def run(self, step: int) -> None:
     """Writes everything."""
-    weights = self._plan.weights
-    for path, shape in weights.shapes.items():
-      value = weights.read(path)
-      if value.shape != tuple(shape.shape) or value.dtype != shape.dtype:
-        raise UserError(f'{weights.where}: {path} was said to be {shape.dtype}{list(shape.shape)} and is '
-                        f'{value.dtype}{list(value.shape)}')  # fmt: skip
-      value = value.astype(ts.dtype(self._dtype).numpy_dtype) if self._dtype else value
-      with _explained(self._target):
-        for stored, layer in self._plan.places[path]:
-          self._put(f'target/{stored.name}', stored, layer, value)
+    for path in self._plan.weights.shapes:
+      self._parameter(path)
     with _explained(self._target):
       for stored in self._plan.layout.values():
         self._slots(stored)
@@ -119,6 +111,18 @@ class _Writer:
       # In place, or the keys would be sorted, where T5X has them in this order.
       content = {'version': VERSION, 'optimizer': _tree(self._described)}
       (self._folder / FILE).write_bytes(serialization.msgpack_serialize(content, in_place=True))
+
+  def _parameter(self, path: str) -> None:
+    """Reads and writes one parameter; nothing of it is held when the next one is read."""
+    weights, shape = self._plan.weights, self._plan.weights.shapes[path]
+    value = weights.read(path)
+    if value.shape != tuple(shape.shape) or value.dtype != shape.dtype:
+      raise UserError(f'{weights.where}: {path} was said to be {shape.dtype}{list(shape.shape)} and is '
+                      f'{value.dtype}{list(value.shape)}')  # fmt: skip
+    value = value.astype(ts.dtype(self._dtype).numpy_dtype) if self._dtype else value
+    with _explained(self._target):
+      for stored, layer in self._plan.places[path]:
+        self._put(f'target/{stored.name}', stored, layer, value)
 
   def _put(self, name: str, stored: Stored, layer: int, value: np.ndarray) -> None:
     if name not in self._described:

@@ -172,11 +172,16 @@ def verify(meant: Weights, written: Weights, dtype: str | None) -> None:
   """
   check_arrays(written.where, meant.shapes, written.shapes)
   for path in meant.shapes:
-    wanted = meant.read(path)
-    if dtype is not None:
-      wanted = wanted.astype(jnp.dtype(dtype))  # before the other is read: three of them may not fit
-    if not _same_bits(wanted, written.read(path)):
+    if not _reads_back(path, meant, written, dtype):
       raise UserError(f'{path} does not read back from {written.where} as it was written; please report this')
+
+
+def _reads_back(path: str, meant: Weights, written: Weights, dtype: str | None) -> bool:
+  """Compares one parameter; a function, so that nothing of it is held while the next one is read."""
+  wanted = meant.read(path)
+  if dtype is not None:
+    wanted = wanted.astype(jnp.dtype(dtype))  # before the other is read: three of them may not fit
+  return _same_bits(wanted, written.read(path))
 
 
 def _add_tokenizer(folder: pathlib.Path, source: str, named: str | None) -> str:
