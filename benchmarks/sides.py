@@ -8,12 +8,13 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from flan_jax.models import T5, T5Config
+if TYPE_CHECKING:
+  from flan_jax.models import T5
 
 Ways = Mapping[str, Callable[[], object]]
 SHAPES = {
@@ -42,8 +43,9 @@ def use_threads(count: int) -> None:
   torch.set_num_threads(count)
 
 
-def pair(**sizes: Any) -> tuple[T5, Any]:
+def pair(**sizes: Any) -> tuple['T5', Any]:
   """Returns our T5 1.1 in float32 and that of transformers, with one set of random weights."""
+  from flan_jax.models import T5Config
   from tests.interop.reference import reference, torch, with_weights_of
 
   threads = torch.get_num_threads()

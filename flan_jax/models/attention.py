@@ -1,6 +1,6 @@
 """Multi-head attention as in T5: no scaling of the logits (it lives in the initialiser), a position bias, no biases."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +42,7 @@ class Attention(nnx.Module):
     self.sublayer_adapters: nnx.Dict = nnx.Dict()
     self.num_heads = config.num_heads
     self.dropout_rate = config.dropout_rate
+    self.fused = config.attention == 'fused'
 
   def __call__(
     self,
@@ -65,9 +66,11 @@ class Attention(nnx.Module):
       The sub-layer's output, in x's dtype.
     """
     queries = self._heads_first(self.query(x, rngs=rngs))
-    weights = self._weights(queries, key_values.keys, mask, bias)
-    weights = dropout(weights, self.dropout_rate, rngs).astype(queries.dtype)
-    mixed = jnp.einsum('bhqk,bhkd->bqhd', weights, key_values.values)
+    prompts = ((0, 0), (0, 0), (0, 0), (key_values.keys.shape[2] - mask.shape[3], 0))
+    mask = jnp.pad(mask, prompts, constant_values=True)
+    bias = None if bias is None else jnp.pad(bias, prompts)
+    key_values = self._dropped(key_values, rngs)
+    mixed = (_fused if self.fused else _einsum)(queries, key_values, mask, bias)
     y = self.out(mixed.reshape(*x.shape[:2], -1), rngs=rngs)
     for adapter in self.sublayer_adapters.values():
       y = adapter(x, y, rngs=rngs)
@@ -86,18 +89,44 @@ class Attention(nnx.Module):
   def _heads_first(self, x: Float[Array, 'batch length joined_kv']) -> Float[Array, 'batch heads length head_dim']:
     return x.reshape(*x.shape[:2], self.num_heads, -1).transpose(0, 2, 1, 3)
 
-  def _weights(
-    self,
-    queries: Float[Array, 'batch heads query head_dim'],
-    keys: Float[Array, 'batch heads key head_dim'],
-    mask: Bool[Array, '#batch 1 #query key'],
-    bias: Float[Array, '#batch heads query key'] | None,
-  ) -> Float[Array, 'batch heads query key']:
-    logits = jnp.einsum('bhqd,bhkd->bhqk', queries, keys, preferred_element_type=jnp.float32)
-    prompts = ((0, 0), (0, 0), (0, 0), (keys.shape[2] - mask.shape[3], 0))
-    if bias is not None:
-      logits += jnp.pad(bias, prompts)
-    return jax.nn.softmax(jnp.where(jnp.pad(mask, prompts, constant_values=True), logits, MASKED))
+  def _dropped(self, key_values: KeyValues, rngs: nnx.Rngs | None) -> KeyValues:
+    """Drops attention weights: T5 drops a key for all queries at once, which is to drop its value."""
+    if rngs is None or self.dropout_rate == 0:
+      return key_values
+    by_value = key_values.values.transpose(0, 1, 3, 2)  # the axis that shares a mask second last
+    by_value = dropout(by_value, self.dropout_rate, rngs)
+    return key_values._replace(values=by_value.transpose(0, 1, 3, 2))
+
+
+def _einsum(
+  queries: Float[Array, 'batch heads query head_dim'],
+  key_values: KeyValues,
+  mask: Bool[Array, '#batch 1 #query key'],
+  bias: Float[Array, '#batch heads query key'] | None,
+) -> Float[Array, 'batch query heads head_dim']:
+  logits = jnp.einsum('bhqd,bhkd->bhqk', queries, key_values.keys, preferred_element_type=jnp.float32)
+  if bias is not None:
+    logits += bias
+  weights = jax.nn.softmax(jnp.where(mask, logits, MASKED)).astype(queries.dtype)
+  return jnp.einsum('bhqk,bhkd->bqhd', weights, key_values.values)
+
+
+def _fused(
+  queries: Float[Array, 'batch heads query head_dim'],
+  key_values: KeyValues,
+  mask: Bool[Array, '#batch 1 #query key'],
+  bias: Float[Array, '#batch heads query key'] | None,
+) -> Float[Array, 'batch query heads head_dim']:
+  """The library's attention, which never holds all the weights where cuDNN computes it."""
+  queries, keys, values = (x.transpose(0, 2, 1, 3) for x in (queries, *key_values))
+  narrow = queries.dtype in (jnp.bfloat16, jnp.float16)
+  implementation: Literal['cudnn', 'xla'] = 'cudnn' if narrow and jax.default_backend() == 'gpu' else 'xla'
+  mask = jnp.broadcast_to(mask, (queries.shape[0], 1, queries.shape[1], keys.shape[1]))
+  bias = None if bias is None else bias.astype(queries.dtype)
+  with jax.numpy_dtype_promotion('standard'), jax.numpy_rank_promotion('allow'):
+    return jax.nn.dot_product_attention(
+      queries, keys, values, bias=bias, mask=mask, scale=1.0, implementation=implementation
+    )
 
 
 def _prepend(

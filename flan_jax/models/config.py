@@ -19,6 +19,8 @@ ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
   'tanh': jnp.tanh,
 }
 ATTENTION_INITS = ('t5', 'mimetic')
+ATTENTIONS = ('einsum', 'fused')
+REMAT_POLICIES = ('none', 'minimal', 'full')
 DTYPES = ('bfloat16', 'float16', 'float32', 'float64')
 _POSITIVE = ('vocab_size', 'emb_dim', 'num_heads', 'head_dim', 'mlp_dim', 'num_encoder_layers', 'num_decoder_layers')
 
@@ -43,7 +45,8 @@ class T5Config:
     relative_attention_max_distance: offsets at and beyond it share the last bucket.
     relative_bias_per_layer: False shares one bias among a stack's layers (T5); True gives each its own (umT5).
     layer_norm_epsilon: added to the mean square in RMS norm.
-    dtype: activations; softmax, norms and logits are float32 whatever it says.
+    dtype: activations; softmax, norms and logits are float32 whatever it says. With 'float16', whose largest number is
+      65,504, so are the residual stream and the inside of feed-forward blocks, which outgrow it in trained T5s.
     param_dtype: parameters.
     attention_init: 't5', or 'mimetic' for training tiny models from scratch (see `mimetic.py`).
     embedding_stddev: standard deviation of the embeddings at the start. T5's is 1; with less, what the layers add to
@@ -52,6 +55,12 @@ class T5Config:
     projection_biases: regex over whole projection paths, such as 'encoder/layers/0/mlp/wo'; those have a bias, which
       starts at zero. '' gives T5, which has none. A model that biases were merged into (`peft.BitFit`) has these
       parameters, and its checkpoint is restored under the regex that they were trained with.
+    attention: 'einsum', or 'fused': `jax.nn.dot_product_attention`, which is cuDNN's flash attention on an NVIDIA GPU
+      with 16-bit activations and XLA's otherwise. The same numbers up to rounding.
+    remat_policy: what the backward pass computes again rather than keep, by T5X's names: 'none'; 'minimal' keeps the
+      projections' outputs and computes attention logits, norms and activations again; 'full' keeps each layer's input.
+    scan_layers: trace and compile one layer and scan over their stacked weights. Compiling takes as long for 24 layers
+      as for one; a step holds a second copy of the layers' weights. Parameters and checkpoints are the same either way.
   """
 
   vocab_size: int
@@ -73,6 +82,9 @@ class T5Config:
   attention_init: str = 't5'
   embedding_stddev: float = 1.0
   projection_biases: str = ''
+  attention: str = 'einsum'
+  remat_policy: str = 'none'
+  scan_layers: bool = False
 
   def __post_init__(self) -> None:
     object.__setattr__(self, 'mlp_activations', tuple(self.mlp_activations))
@@ -84,6 +96,11 @@ class T5Config:
   def joined_kv(self) -> int:
     """Width of all heads together, the output of the query, key and value projections."""
     return self.num_heads * self.head_dim
+
+  @property
+  def wide_dtype(self) -> str:
+    """Of the residual stream and of what a feed-forward block adds to it."""
+    return 'float32' if self.dtype == 'float16' else self.dtype
 
 
 def _size_problems(config: T5Config) -> list[str]:
@@ -101,6 +118,8 @@ def _name_problems(config: T5Config) -> list[str]:
     ('param_dtype', config.param_dtype, DTYPES),
   ]
   named.append(('attention_init', config.attention_init, ATTENTION_INITS))
+  named.append(('attention', config.attention, ATTENTIONS))
+  named.append(('remat_policy', config.remat_policy, REMAT_POLICIES))
   named += [('mlp_activations', name, tuple(ACTIVATIONS)) for name in config.mlp_activations]
   problems = [
     f'{field} has no {name!r}. {errors.did_you_mean(str(name), known)}'

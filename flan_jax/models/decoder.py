@@ -108,10 +108,10 @@ class DecoderLayer(nnx.Module):
     else:
       key_values = _write(cache, key_values, index, length=self_mask.shape[3])
     y = self.self_attention(normed, key_values, self_mask, bias, rngs=rngs)
-    x = x + dropout(y, self.dropout_rate, rngs)
+    x = x + dropout(y.astype(x.dtype), self.dropout_rate, rngs)
     normed = _fold(self.pre_cross_attention_layer_norm(x), cross.keys.shape[0])
     y = self.encoder_decoder_attention(normed, cross, cross_mask, rngs=rngs).reshape(x.shape)
-    x = x + dropout(y, self.dropout_rate, rngs)
+    x = x + dropout(y.astype(x.dtype), self.dropout_rate, rngs)
     return x + dropout(self.mlp(self.pre_mlp_layer_norm(x), rngs=rngs), self.dropout_rate, rngs), key_values
 
 
@@ -156,9 +156,12 @@ class Decoder(stack.Stack):
       self_mask = self_mask & masks.key_mask(visible)
     x = dropout(embedded, self.dropout_rate, rngs)
     biases = self.biases(x.shape[1]) if trees is None else self.biases_at(trees.depths)
-    for layer, bias in zip(self.layers, biases, strict=True):
+
+    def run(layer: DecoderLayer, x: Array, bias: Array, rngs: nnx.Rngs | None) -> Array:
       cross = layer.cross_key_values(encoded.states, rngs=rngs)
-      x, _ = layer(x, cross, self_mask, cross_mask, bias, rngs=rngs)
+      return layer(x, cross, self_mask, cross_mask, bias, rngs=rngs)[0]
+
+    x = self.through(run, x, biases, rngs=rngs)
     return dropout(self.decoder_norm(x[:, dropped:]), self.dropout_rate, rngs)
 
   def start(self, encoded: Encoded, rows: int, length: int) -> tuple[Memory, Cache]:
@@ -173,7 +176,7 @@ class Decoder(stack.Stack):
       The constants of the decode, and a cache that already holds the decoder's prompts.
     """
     dtype = encoded.states.dtype
-    prompt = self.prompt(rows, dtype, rngs=None)
+    prompt = self.prompt(rows, jnp.dtype(self.wide_dtype), rngs=None)
     before = 0 if prompt is None else prompt.embeddings.shape[1]
     cross = tuple(layer.cross_key_values(encoded.states) for layer in self.layers)
     biases = tuple(self.biases(before + length))

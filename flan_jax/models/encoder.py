@@ -49,7 +49,8 @@ class EncoderLayer(nnx.Module):
     """Returns the residual stream after this layer."""
     normed = self.pre_attention_layer_norm(x)
     key_values = self.attention.with_prompts(self.attention.project(normed, rngs=rngs), rngs=rngs)
-    x = x + dropout(self.attention(normed, key_values, mask, bias, rngs=rngs), self.dropout_rate, rngs)
+    y = self.attention(normed, key_values, mask, bias, rngs=rngs)
+    x = x + dropout(y.astype(x.dtype), self.dropout_rate, rngs)
     return x + dropout(self.mlp(self.pre_mlp_layer_norm(x), rngs=rngs), self.dropout_rate, rngs)
 
 
@@ -87,6 +88,9 @@ class Encoder(stack.Stack):
       visible = stack.with_tokens(prompt, visible)
     mask = masks.key_mask(visible) if segment_ids is None else masks.segment_mask(segment_ids, segment_ids)
     x = dropout(embedded, self.dropout_rate, rngs)
-    for layer, bias in zip(self.layers, self.biases(x.shape[1]), strict=True):
-      x = layer(x, mask, bias, rngs=rngs)
+
+    def run(layer: EncoderLayer, x: Array, bias: Array, rngs: nnx.Rngs | None) -> Array:
+      return layer(x, mask, bias, rngs=rngs)
+
+    x = self.through(run, x, self.biases(x.shape[1]), rngs=rngs)
     return Encoded(dropout(self.encoder_norm(x), self.dropout_rate, rngs), visible, segment_ids)

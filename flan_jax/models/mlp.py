@@ -26,7 +26,8 @@ class Mlp(nnx.Module):
       kernel = initializers.projection_kernel(config, rngs, config.emb_dim, config.mlp_dim)
       setattr(self, name, Dense(kernel, axes=('embed', 'mlp'), dtype=config.dtype))
     kernel = initializers.projection_kernel(config, rngs, config.mlp_dim, config.emb_dim)
-    self.wo = Dense(kernel, axes=('mlp', 'embed'), dtype=config.dtype)
+    self.wo = Dense(kernel, axes=('mlp', 'embed'), dtype=config.wide_dtype)
+    self.wide_dtype = config.wide_dtype
     self.sublayer_adapters: nnx.Dict = nnx.Dict()
     self.dropout_rate = config.dropout_rate
 
@@ -39,7 +40,7 @@ class Mlp(nnx.Module):
   ) -> Float[Array, 'batch length embed']:
     """Returns the sub-layer's output for its normalised input."""
     branches = (
-      ACTIVATIONS[activation](getattr(self, name)(x, rngs=rngs))
+      ACTIVATIONS[activation](getattr(self, name)(x, rngs=rngs).astype(self.wide_dtype))
       for activation, name in zip(self.activations, self.branch_names(), strict=True)
     )
     hidden = dropout(functools.reduce(operator.mul, branches), self.dropout_rate, rngs)

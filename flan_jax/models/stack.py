@@ -7,7 +7,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from flan_jax.errors import UserError
-from flan_jax.models import initializers
+from flan_jax.models import depth, initializers
 from flan_jax.models.config import T5Config
 from flan_jax.models.layers import RMSNorm
 from flan_jax.models.relative_position import RelativePositionBias
@@ -64,6 +64,23 @@ class Stack(nnx.Module):
     self.prompts: nnx.Dict = nnx.Dict()
     self.dropout_rate = config.dropout_rate
     self.shares_bias = not config.relative_bias_per_layer
+    self.wide_dtype = config.wide_dtype
+    self.remat_policy = config.remat_policy
+    self.scan_layers = config.scan_layers
+
+  def through(
+    self,
+    run: depth.RunLayer,
+    x: Float[Array, 'rows length embed'],
+    biases: list[Float[Array, '#rows heads length length']],
+    *,
+    rngs: nnx.Rngs | None,
+  ) -> Float[Array, 'rows length embed']:
+    """Runs the residual stream through all layers, as the config says: one by one or in a scan, kept or recomputed."""
+    if self.scan_layers and len(self.layers) > 1:
+      shared = biases[0] if self.shares_bias else None
+      return depth.scanned(run, list(self.layers), x, biases, shared, self.remat_policy, rngs)
+    return depth.unrolled(run, list(self.layers), x, biases, self.remat_policy, rngs)
 
   def biases(self, length: int) -> list[Float[Array, '1 heads length length']]:
     """Returns each layer's bias over a whole sequence; layers that share one share the array."""

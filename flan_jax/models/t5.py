@@ -21,6 +21,15 @@ def shift_right(targets: Int[Array, '*batch length']) -> Int[Array, '*batch leng
   return jnp.concatenate([jnp.zeros_like(targets[..., :1]), targets[..., :-1]], axis=-1)
 
 
+def head_logits(
+  head: Embed | Dense, outputs: Float[Array, 'rows length embed'], *, rngs: nnx.Rngs | None = None
+) -> Float[Array, 'rows length vocab']:
+  """Returns the float32 logits that a head gives to decoder outputs."""
+  if isinstance(head, Embed):
+    return head.attend(outputs)
+  return head(outputs, rngs=rngs).astype(jnp.float32)
+
+
 class T5(nnx.Module):
   """The encoder-decoder of Raffel et al. (2020), in both its versions.
 
@@ -36,7 +45,7 @@ class T5(nnx.Module):
 
   def __init__(self, config: T5Config, *, rngs: nnx.Rngs):
     self.config = config
-    self.token_embedder = Embed(initializers.token_embedding(config, rngs), dtype=config.dtype)
+    self.token_embedder = Embed(initializers.token_embedding(config, rngs), dtype=config.wide_dtype)
     self.encoder = Encoder(config, rngs=rngs)
     self.decoder = Decoder(config, rngs=rngs)
     if config.projection_biases:
@@ -104,17 +113,23 @@ class T5(nnx.Module):
         prompts). Other keys (targets, loss weights, positions) are not read.
       rngs: a source of dropout keys, or None.
     """
+    return self.logits(self.outputs(batch, rngs=rngs), rngs=rngs)
+
+  def outputs(
+    self, batch: Mapping[str, Int[Array, 'batch _']], *, rngs: nnx.Rngs | None = None
+  ) -> Float[Array, 'batch length embed']:
+    """Returns what `logits` reads of a batch: the decoder's normalised outputs; see `__call__`."""
     encoded = self.encode(
       batch['encoder_input_tokens'],
       segment_ids=batch.get('encoder_segment_ids'),
       prompt_positions=batch.get('encoder_prompt_positions'),
       rngs=rngs,
     )
-    return self.decode(
+    return self.decoder(
+      self.token_embedder(batch['decoder_input_tokens']),
       encoded,
-      batch['decoder_input_tokens'],
-      segment_ids=batch.get('decoder_segment_ids'),
-      prompt_positions=batch.get('decoder_prompt_positions'),
+      batch.get('decoder_segment_ids'),
+      batch.get('decoder_prompt_positions'),
       rngs=rngs,
     )
 
@@ -122,9 +137,12 @@ class T5(nnx.Module):
     self, outputs: Float[Array, 'rows length embed'], *, rngs: nnx.Rngs | None = None
   ) -> Float[Array, 'rows length vocab']:
     """Returns float32 logits of decoder outputs."""
-    if self.config.logits_via_embedding:
-      return self.token_embedder.attend(outputs)
-    return self.decoder.logits_dense(outputs, rngs=rngs).astype(jnp.float32)
+    return head_logits(self.head, outputs, rngs=rngs)
+
+  @property
+  def head(self) -> Embed | Dense:
+    """The layer that gives the logits."""
+    return self.token_embedder if self.config.logits_via_embedding else self.decoder.logits_dense
 
   def _add_biases(self, pattern: str) -> None:
     chosen = [dense for path, dense in named_modules(self, Dense) if re.fullmatch(pattern, path)]

@@ -25,12 +25,15 @@ class LossConfig:
       which makes the loss a mean over the target tokens whatever the packing.
     weighting: 'token' weighs every target token alike (long answers dominate); 'sqrt_length' divides each example's
       token losses by the square root of its target length.
+    logits_bytes: room for the float32 logits of a batch on each device. Where they would take more, loss and gradient
+      of the head come chunk by chunk along the targets (see `chunked_loss`), and the logits never exist as a whole.
   """
 
   z_loss: float = 1e-4
   label_smoothing: float = 0.0
   loss_normalizing_factor: float | None = None
   weighting: str = 'token'
+  logits_bytes: int = 2**28
 
   def __post_init__(self) -> None:
     """Raises UserError for values that cannot be meant."""
@@ -40,6 +43,8 @@ class LossConfig:
       raise UserError(f'label_smoothing must lie in [0, 1), not {self.label_smoothing}')
     if self.loss_normalizing_factor is not None and self.loss_normalizing_factor <= 0:
       raise UserError(f'loss_normalizing_factor must be positive or None, not {self.loss_normalizing_factor}')
+    if self.logits_bytes < 1:
+      raise UserError(f'logits_bytes must be at least 1, not {self.logits_bytes}')
 
 
 class LossSums(NamedTuple):
@@ -154,8 +159,12 @@ def loss_sums(logits: Float[Array, 'batch length vocab'], batch: Mapping[str, Ar
   Returns:
     LossSums of float32 scalars.
   """
-  targets = batch['decoder_target_tokens']
-  weights = token_weights(batch, config.weighting)
+  return token_sums(logits, batch['decoder_target_tokens'], token_weights(batch, config.weighting), config)
+
+
+def token_sums(logits: Float[Array, '*batch vocab'], targets: Int[Array, '*batch'], weights: Float[Array, '*batch'],
+               config: LossConfig) -> LossSums:
+  """The same where the tokens' weights are known; tokens of any shape."""
   mask = (targets > 0).astype(jnp.float32)
   nats, auxiliary = cross_entropy(
       logits.astype(jnp.float32), targets, z_loss=config.z_loss, label_smoothing=config.label_smoothing)

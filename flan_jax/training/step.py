@@ -8,29 +8,16 @@ import optax
 from jaxtyping import Array, Float
 
 from flan_jax.errors import UserError
+from flan_jax.models.depth import DropoutKeys
 from flan_jax.peft.partition import Blueprint, Params
 from flan_jax.training import losses
+from flan_jax.training.chunked_loss import batch_sums
 from flan_jax.training.optimizers import Optimizer, global_norm
 from flan_jax.training.state import TrainState
 
 Batch = Mapping[str, Array]
 Metrics = dict[str, Float[Array, '']]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
-
-
-class DropoutKeys:
-  """Gives `nnx.Rngs(dropout=key)`'s keys in the same order, counting in Python.
-
-  Flax counts in a traced variable, which makes tracing a deep model quadratic in its depth.
-  """
-
-  def __init__(self, key: Array):
-    self._key, self._count = key, 0
-
-  def dropout(self) -> Array:
-    """The next key."""
-    self._count += 1
-    return jax.random.fold_in(self._key, self._count - 1)
 
 
 def split_rows(batch: Batch, parts: int) -> dict[str, Array]:
@@ -52,7 +39,7 @@ def summed_gradient(blueprint: Blueprint, loss: losses.LossConfig, trainable: Pa
 
   def objective(params: Params) -> tuple[Float[Array, ''], losses.LossSums]:
     model = blueprint.merge(params, frozen)
-    sums = losses.loss_sums(model(batch, rngs=DropoutKeys(key)), batch, loss)
+    sums = batch_sums(model, batch, loss, rngs=DropoutKeys(key))
     return sums.loss, sums
 
   (_, sums), gradient = jax.value_and_grad(objective, has_aux=True)(trainable)
@@ -69,11 +56,13 @@ def accumulated_gradient(blueprint: Blueprint, loss: losses.LossConfig, state: T
       tuple[Params, losses.LossSums], None]:
     rows, index = part
     new = summed_gradient(blueprint, loss, state.trainable, state.frozen, rows, jax.random.fold_in(key, index))
-    return jax.tree.map(jnp.add, carry, new), None
+    return jax.tree.map(lambda total, part: total + part.astype(total.dtype), carry, new), None
 
-  zero = (jax.tree.map(jnp.zeros_like, state.trainable), losses.LossSums(*[jnp.zeros((), jnp.float32)] * 5))
-  total, _ = jax.lax.scan(body, zero, (split_rows(batch, parts), jnp.arange(parts)))
-  return total
+  # In float32 whatever the parameters are: many small parts added to a large sum would be lost in 16 bits.
+  zero = ({name: jnp.zeros(value.shape, jnp.float32) for name, value in state.trainable.items()},
+          losses.LossSums(*[jnp.zeros((), jnp.float32)] * 5))
+  (gradient, sums), _ = jax.lax.scan(body, zero, (split_rows(batch, parts), jnp.arange(parts)))
+  return {name: value.astype(state.trainable[name].dtype) for name, value in gradient.items()}, sums
 
 
 def make_train_step(blueprint: Blueprint, optimizer: Optimizer, loss: losses.LossConfig,
@@ -132,6 +121,6 @@ def make_eval_step(blueprint: Blueprint, loss: losses.LossConfig) -> Callable[[P
   """
 
   def step(params: Params, batch: Batch) -> losses.LossSums:
-    return losses.loss_sums(blueprint.merge(params)(batch, rngs=None), batch, loss)
+    return batch_sums(blueprint.merge(params), batch, loss)
 
   return jax.jit(step)
