@@ -43,6 +43,7 @@ class Attention(nnx.Module):
     self.num_heads = config.num_heads
     self.dropout_rate = config.dropout_rate
 
+  @jax.named_scope('attention')
   def __call__(
     self,
     x: Float[Array, 'batch query embed'],
