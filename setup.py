@@ -12,6 +12,7 @@ REQUIRES = [
     'absl-py>=2.1',
     'editdistance>=0.8.1',
     'etils>=1.12',
+    'filelock>=3.13',  # by which JAX locks its compilation cache
     'flax>=0.12.6,<0.13',
     'gin-config>=0.5,<0.6',
     'importlib_resources>=6.4',  # tensorflow-datasets 4.9.10 imports it and declares it for Python < 3.9 only

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flan_jax import compilation_cache
 from flan_jax.cli_help import macro_help
 from flan_jax.cli_quiet import quiet_imports, quiet_start
 from flan_jax.errors import UserError
@@ -33,7 +34,7 @@ def main(description: str | None, configurable: str, argv: Sequence[str] | None,
     load_gin(args)
     call(configurable, args)
 
-  return run(body)
+  return run(body, cache=args.compilation_cache)
 
 
 def parser(description: str | None, default_file: str | None = None) -> argparse.ArgumentParser:
@@ -56,7 +57,14 @@ def parser(description: str | None, default_file: str | None = None) -> argparse
   data.add_argument('--tfds_data_dir', metavar='DIR', help="TFDS's folder (default: $TFDS_DATA_DIR, then TFDS's own)")
   data.add_argument('--seqio_additional_cache_dirs', default='', metavar='DIRS', help='SeqIO caches, by commas')
   result.add_argument('--dry_run', action='store_true', help='build everything, run one step on shapes, print the plan')
+  add_no_compilation_cache(result)
   return result
+
+
+def add_no_compilation_cache(result: argparse.ArgumentParser) -> None:
+  """Adds --no_compilation_cache."""
+  result.add_argument('--no_compilation_cache', action='store_false', dest='compilation_cache',
+                      help='keep nothing that is compiled for the next run')
 
 
 def add_force(result: argparse.ArgumentParser) -> None:
@@ -144,10 +152,17 @@ def use_data_dirs(args: argparse.Namespace) -> None:
     seqio.add_global_cache_dirs(folders)
 
 
-def run(main: Callable[[], Any]) -> int:
-  """Runs a script's body and returns its exit code: a user's mistake is one line on stderr and code 2."""
+def run(main: Callable[[], Any], *, cache: bool = True) -> int:
+  """Runs a script's body and returns its exit code: a user's mistake is one line on stderr and code 2.
+
+  Args:
+    main: the body.
+    cache: whether what JAX compiles is kept for the next run.
+  """
   with quiet_start():
     try:
+      if cache:
+        compilation_cache.enable()
       main()
     except UserError as error:
       for line in str(error).partition(GIN_TRACE)[0].splitlines():

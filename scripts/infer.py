@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.load_gin(args)
     cli.call('runs.interact' if args.interactive else 'runs.infer', args)
 
-  return cli.run(body)
+  return cli.run(body, cache=args.compilation_cache)
 
 
 if __name__ == '__main__':

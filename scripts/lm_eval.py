@@ -14,8 +14,11 @@ from flan_jax import cli
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs lm_eval's command line and returns the exit code."""
-  if argv is not None:
-    sys.argv = [sys.argv[0], *argv]  # lm_eval reads its flags there
+  argv = sys.argv[1:] if argv is None else argv
+  if list(argv) in (['--help'], ['-h']):
+    print(__doc__)  # lm_eval's own takes seconds of imports; that of `run` is the one with the flags
+    return 0
+  sys.argv = [sys.argv[0], *argv]  # lm_eval reads its flags there
 
   def body() -> None:
     try:

@@ -23,10 +23,11 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--model_dir', default='runs/quickstart', help='where everything goes (default: %(default)s)')
   parser.add_argument('--seed', type=int, default=0, help='of weights and of the order of examples (default: 0)')
+  cli.add_no_compilation_cache(parser)
   args = parser.parse_args(argv)
   # At this size one thread trains as fast as two, and leaves the other core to the input pipeline.
   os.environ.setdefault('XLA_FLAGS', '--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1')
-  return cli.run(lambda: run(pathlib.Path(args.model_dir), args.seed))
+  return cli.run(lambda: run(pathlib.Path(args.model_dir), args.seed), cache=args.compilation_cache)
 
 
 def run(model_dir: pathlib.Path, seed: int) -> None:

@@ -1,7 +1,6 @@
 """What a training step needs: XLA's own count of the compiled program, and what the machine saw."""
 
 import pathlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +11,11 @@ from flan_jax.peft import Method
 from flan_jax.training import sharding
 from flan_jax.training.losses import LossConfig
 from flan_jax.training.optimizers import Optimizer
+from flan_jax.training.speed import device_peak, resident_peak
 from flan_jax.training.state import StatePlan
 from flan_jax.training.step import make_train_step
 
-_STATUS, _CLEAR = pathlib.Path('/proc/self/status'), pathlib.Path('/proc/self/clear_refs')
+_CLEAR = pathlib.Path('/proc/self/clear_refs')
 DEVICE, PROCESS = 'device', 'process'
 
 
@@ -61,21 +61,13 @@ class Peak:
   """
 
   def __init__(self) -> None:
-    self._before = _device_peak()
+    self._before = device_peak()
     if self._before is None and _CLEAR.exists():
       _CLEAR.write_text('5')  # Linux: the process's high-water mark falls to what it has now
 
   def read(self) -> tuple[int | None, str]:
     """Returns the bytes, None where they are not known, and whose they are."""
     if self._before is not None:
-      now = _device_peak() or 0
+      now = device_peak() or 0
       return (now if now > self._before else None), DEVICE
-    found = re.search(r'VmHWM:\s*(\d+)', _STATUS.read_text()) if _STATUS.exists() else None
-    return (int(found[1]) * 1024 if found else None), PROCESS
-
-
-def _device_peak() -> int | None:
-  """The highest mark of any local device; None where the backend does not tell."""
-  marks = [(device.memory_stats() or {}).get('peak_bytes_in_use') for device in jax.local_devices()]
-  known = [int(mark) for mark in marks if mark is not None]
-  return max(known) if known else None
+    return (resident_peak() if _CLEAR.exists() else None), PROCESS  # elsewhere the mark never falls

@@ -44,6 +44,7 @@ class Attention(nnx.Module):
     self.dropout_rate = config.dropout_rate
     self.fused = config.attention == 'fused'
 
+  @jax.named_scope('attention')
   def __call__(
     self,
     x: Float[Array, 'batch query embed'],

@@ -133,6 +133,7 @@ class Decoder(stack.Stack):
       kernel = initializers.projection_kernel(config, rngs, config.emb_dim, config.vocab_size)
       self.logits_dense = Dense(kernel, axes=('embed', 'vocab'), dtype='float32')
 
+  @jax.named_scope('decoder')
   def __call__(
     self,
     embedded: Float[Array, 'rows length embed'],

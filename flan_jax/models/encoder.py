@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
@@ -62,6 +63,7 @@ class Encoder(stack.Stack):
     self.layers = nnx.List([EncoderLayer(config, rngs=rngs) for _ in range(config.num_encoder_layers)])
     self.encoder_norm = stack.layer_norm(config)
 
+  @jax.named_scope('encoder')
   def __call__(
     self,
     embedded: Float[Array, 'batch length embed'],

@@ -3,6 +3,7 @@
 import functools
 import operator
 
+import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -35,6 +36,7 @@ class Mlp(nnx.Module):
     """Returns the names of the input projections, one for each activation."""
     return ('wi',) if len(self.activations) == 1 else tuple(f'wi_{i}' for i in range(len(self.activations)))
 
+  @jax.named_scope('mlp')
   def __call__(
     self, x: Float[Array, 'batch length embed'], *, rngs: nnx.Rngs | None = None
   ) -> Float[Array, 'batch length embed']:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
@@ -133,6 +134,7 @@ class T5(nnx.Module):
       rngs=rngs,
     )
 
+  @jax.named_scope('logits')
   def logits(
     self, outputs: Float[Array, 'rows length embed'], *, rngs: nnx.Rngs | None = None
   ) -> Float[Array, 'rows length vocab']:

@@ -15,7 +15,7 @@ from flan_jax.evaluation import forgetting
 from flan_jax.models import T5Config
 from flan_jax.peft import Full, Method
 from flan_jax.runs import cleaning, first_look, mixing, parts, plan, watch
-from flan_jax.training import loop, losses, sharding
+from flan_jax.training import loop, losses, profiling, sharding
 from flan_jax.training.checkpoints import checkpoint_folders
 from flan_jax.training.evaluators import Evaluator, LossEvaluator
 from flan_jax.training.initial_rules import Rules
@@ -60,6 +60,7 @@ def finetune(
   use_cached_tasks: bool = False,
   skip_unavailable: bool = False,
   random_seed: int = 0,
+  profile: str | int | None = None,
   config_text: str | None = None,
   show_progress: bool = True,
   dry_run: bool = False,
@@ -105,6 +106,7 @@ def finetune(
     skip_unavailable: leave out tasks without training rows on disk, a line for each, rather than fetch them or stop;
       the others keep their rates, so that all shares grow alike.
     random_seed: of weights, dropout, order and templates (T5X's default is None, ours is fixed).
+    profile: steps to trace, such as '10-14', see `training.profiling`.
     config_text: the operative configuration, for the run folder.
     show_progress: a progress bar.
     dry_run: build everything, run one step on shapes only.
@@ -118,6 +120,7 @@ def finetune(
   partitioner = partitioner or sharding.Partitioner()
   followed, watched = _names(eval_tasks), _names(watch_tasks)
   loop.Schedule(train_steps, log_period, checkpoint_period)  # raises where one of them cannot be meant
+  profiling.parse(profile, train_steps)  # so does this
   for name, period in (('EVAL_PERIOD', eval_period), ('WATCH_PERIOD', watch_period)):
     if period < 1:
       raise UserError(f'{name} must be at least 1, not {period}.')
@@ -173,6 +176,7 @@ def finetune(
     model_dir=pathlib.Path(model_dir), batches=stream, train_steps=train_steps, evaluators=evaluators,
     checkpoint_period=checkpoint_period, log_period=log_period, keep=keep, best_metric=best_metric,
     config_text=config_text, show_progress=show_progress, count_examples=count, notes=notes(),
+    profile=profile,
     metadata={'model': dataclasses.asdict(model)},
     files={mixing.FILE: mixing.text(mixture, 'train', left_out), **clean.files, **tokenizer},
     **shared,

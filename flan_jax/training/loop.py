@@ -13,7 +13,7 @@ from flan_jax.peft.base import Method
 from flan_jax.peft.full import Full
 from flan_jax.peft.io import save_adapter
 from flan_jax.peft.partition import ParameterTable, parameter_table
-from flan_jax.training import example_counts, faults, losses, metrics_log, run_folder, sharding
+from flan_jax.training import example_counts, faults, first_step, losses, metrics_log, profiling, run_folder, sharding
 from flan_jax.training.checkpoints import Checkpointer, checkpoint_folders
 from flan_jax.training.evaluators import Evaluator, FromStart, is_due
 from flan_jax.training.example_counts import CountExamples
@@ -23,6 +23,7 @@ from flan_jax.training.metrics_log import MetricsLog
 from flan_jax.training.optimizers import Optimizer
 from flan_jax.training.progress import Progress
 from flan_jax.training.signals import StopSignals
+from flan_jax.training.speed import Work
 from flan_jax.training.state import MakeModel, StatePlan, TrainState, plan_state
 from flan_jax.training.step import TrainStep, make_train_step
 from flan_jax.training.window import LOW_ACCURACY, Window
@@ -126,6 +127,7 @@ def train(
     metadata: Mapping[str, Any] | None = None,
     files: Mapping[str, str | bytes] | None = None,
     show_progress: bool = True,
+    profile: str | int | None = None,
 ) -> TrainResult:
   """Trains until `train_steps` updates are done, from scratch, from other weights, or from where this run stopped.
 
@@ -157,6 +159,7 @@ def train(
     metadata: JSON-able facts to write into every checkpoint.
     files: more files for the run folder, by name.
     show_progress: False prints only messages.
+    profile: steps to trace, such as '10-14', see `profiling`; the trace goes to `profile/` in the run folder.
 
   Returns:
     The result; `interrupted` is set if a signal ended the run, after a checkpoint.
@@ -167,6 +170,7 @@ def train(
   method, loss = method or Full(), loss or losses.LossConfig()
   schedule = Schedule(train_steps, log_period, checkpoint_period)
   check_best_metric(best_metric, evaluators, schedule)
+  traced = profiling.parse(profile, train_steps)
   plan = plan_state(make_model, method, optimizer, partitioner or sharding.Partitioner(), seed)
   table = parameter_table(plan.blueprint)
   source = None
@@ -189,10 +193,13 @@ def train(
     for line in (*notes, *started, *table.modules, f'{table.summary}; step {start} of {train_steps}'):
       progress.message(line)
     facts = {'method': method.config, **(metadata or {})}
-    run = _Run(plan, schedule, loss, facts, saver, log, progress, evaluators, batches, model_dir, describe, count)
+    trace = profiling.Trace(model_dir, traced, progress.message)
+    run = _Run(plan, schedule, loss, facts, saver, log, progress, evaluators, batches, model_dir, describe, count,
+               trace)
     try:
       state, step = run.steps(state, start, step_fn, signals)
     finally:
+      trace.close()
       log.close()
       saver.close()  # also after a fault: a checkpoint that is being written is finished, not left half done
   result = TrainResult(step, plan, state, run.latest, signals.requested if step < train_steps else None)
@@ -242,6 +249,8 @@ class _Run:
   model_dir: str | pathlib.Path
   describe: faults.Describe | None
   count: CountExamples | None
+  trace: profiling.Trace
+  work: Work = dataclasses.field(default_factory=Work)
   latest: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
 
   def steps(self, state: TrainState, start: int, step_fn: TrainStep, signals: StopSignals) -> tuple[TrainState, int]:
@@ -251,10 +260,16 @@ class _Run:
     if step == 0:
       self.evaluate(step, state)
     while step < self.schedule.train_steps and signals.requested is None:
-      batch = next(self.batches)
+      with window.waiting():
+        batch = next(self.batches)
       arrays = sharding.put_batch({k: v for k, v in batch.items() if k != PROVENANCE}, placement)
-      state, metrics = step_fn(state, arrays)
+      if step == start:
+        self.begin(step_fn, state, arrays)
+        window.begin()
+      with self.trace.step(step + 1):
+        state, metrics = step_fn(state, arrays)
       step += 1
+      self.trace.after(step, metrics)
       window.add(step, metrics, batch)
       stopping = signals.requested is not None
       if self.schedule.logs(step) or self.schedule.saves(step) or self.evaluates(step) or stopping:
@@ -263,6 +278,13 @@ class _Run:
       if self.schedule.saves(step) or stopping:
         self.save(step, state, results)
     return state, step
+
+  def begin(self, step_fn: TrainStep, state: TrainState, arrays: Mapping[str, jax.Array]) -> None:
+    """Compiles the step, and finds out how much work one is."""
+    line = first_step.compile_step(step_fn, state, arrays)
+    if line:
+      self.progress.message(line)
+    self.work = Work.of(self.plan.blueprint, arrays, self.plan.mesh.devices.flat)
 
   def evaluates(self, step: int) -> bool:
     """Whether any evaluator runs now."""
@@ -274,7 +296,7 @@ class _Run:
     fault = fetched.first_fault()
     if fault is not None:
       raise faults.stop(self.model_dir, *fault, state, self.describe)
-    measured = fetched.metrics(self.loss, self.count)
+    measured = fetched.metrics(self.loss, self.count, self.work)
     metrics, told = example_counts.overall(measured), example_counts.by_task(measured)
     self.latest['train'] = metrics
     if told:

@@ -148,6 +148,7 @@ def token_weights(batch: Mapping[str, Array], weighting: str) -> Float[Array, 'b
   return weights
 
 
+@jax.named_scope('loss')
 def loss_sums(logits: Float[Array, 'batch length vocab'], batch: Mapping[str, Array], config: LossConfig) -> LossSums:
   """Sums the loss and the counts of one batch.
 

@@ -7,6 +7,8 @@ from types import TracebackType
 from rich import console as rich_console
 from rich import progress as rich_progress
 
+WORTH_TELLING = 0.1  # share of the time that is spent waiting for data
+
 
 def duration(seconds: float) -> str:
   """Hours, minutes and seconds, as '1:02:03' or '2:03'."""
@@ -56,12 +58,17 @@ class Progress:
 
     Args:
       step: number of updates done.
-      metrics: needs loss, accuracy and tokens_per_second.
+      metrics: needs loss, accuracy and tokens_per_second; the share of the peak is shown where it is known, that of
+        waiting for data where it is large.
     """
     if not self._visible:
       return
     text = (f'loss {metrics["loss"]:.4f}  accuracy {100 * metrics["accuracy"]:.1f} %  '
             f'{metrics["tokens_per_second"]:,.0f} tokens/s')
+    if 'model_flops_share_of_peak' in metrics:
+      text += f'  {100 * metrics["model_flops_share_of_peak"]:.0f} % of peak'
+    if metrics.get('data_wait_share', 0.0) > WORTH_TELLING:
+      text += f'  waits for data {100 * metrics["data_wait_share"]:.0f} %'
     if self._bar is not None:
       self._bar.update(self._task, completed=step, description=text)
       return

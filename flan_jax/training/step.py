@@ -89,15 +89,16 @@ def make_train_step(blueprint: Blueprint, optimizer: Optimizer, loss: losses.Los
     divisor = losses.normalizer(sums, loss)
     gradient = jax.tree.map(lambda g: g / divisor.astype(g.dtype), gradient)
     norm = global_norm(gradient)
-    updates, opt_state = optimizer.update(gradient, state.opt_state, state.trainable)
-    updates = {name: u * scales[name] if name in scales else u for name, u in updates.items()}
-    trainable = optax.apply_updates(state.trainable, updates)
+    with jax.named_scope('optimizer'):
+      updates, opt_state = optimizer.update(gradient, state.opt_state, state.trainable)
+      updates = {name: u * scales[name] if name in scales else u for name, u in updates.items()}
+      trainable = optax.apply_updates(state.trainable, updates)
     halted = state.halted | ~(jnp.isfinite(sums.loss) & jnp.isfinite(norm))
     changing = (state.step, state.trainable, state.opt_state)
     new = jax.tree.map(lambda old, fresh: jnp.where(halted, old, fresh), changing,
                        (state.step + 1, trainable, opt_state))
-    metrics = {**sums._asdict(), 'tokens': count_tokens(batch), 'grad_norm': norm,
-               'learning_rate': optimizer.learning_rate(state.step).astype(jnp.float32)}
+    metrics = {**sums._asdict(), 'tokens': count_tokens(batch), 'padding': count_padding(batch),
+               'grad_norm': norm, 'learning_rate': optimizer.learning_rate(state.step).astype(jnp.float32)}
     return TrainState(new[0], new[1], state.frozen, new[2], state.rng, halted), metrics
 
   return jax.jit(step, donate_argnums=0)
@@ -107,6 +108,13 @@ def count_tokens(batch: Batch) -> Float[Array, '']:
   """Non-padding tokens on both sides, for the throughput."""
   inputs, targets = batch['encoder_input_tokens'], batch['decoder_target_tokens']
   return (jnp.sum(inputs > 0) + jnp.sum(targets > 0)).astype(jnp.float32)
+
+
+def count_padding(batch: Batch) -> Float[Array, '']:
+  """Positions on both sides that hold neither a token nor the room of a soft prompt."""
+  tokens = {'encoder': batch['encoder_input_tokens'], 'decoder': batch['decoder_target_tokens']}
+  empty = [(ids == 0) & (batch.get(f'{side}_prompt_positions', ids) == 0) for side, ids in tokens.items()]
+  return sum((jnp.sum(places) for places in empty), start=jnp.zeros((), jnp.int32)).astype(jnp.float32)
 
 
 def make_eval_step(blueprint: Blueprint, loss: losses.LossConfig) -> Callable[[Params, Batch], losses.LossSums]:

@@ -55,7 +55,7 @@ def test_a_peak_is_the_processs_where_no_device_tells():
 
 def test_a_device_that_stays_below_its_mark_tells_nothing(monkeypatch):
   marks = iter([100, 100, 100, 150])
-  monkeypatch.setattr(memory, '_device_peak', lambda: next(marks))
+  monkeypatch.setattr(memory, 'device_peak', lambda: next(marks))
   assert memory.Peak().read() == (None, memory.DEVICE)
   assert memory.Peak().read() == (150, memory.DEVICE)
 
