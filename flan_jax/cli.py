@@ -126,7 +126,8 @@ def load_gin(args: argparse.Namespace, *, tensorflow: bool = True) -> None:
   if tensorflow:
     use_data_dirs(args)
   elif args.tfds_data_dir or args.seqio_additional_cache_dirs:
-    raise UserError('This run reads neither TFDS nor SeqIO: leave --tfds_data_dir and --seqio_additional_cache_dirs out.')
+    raise UserError('This run reads neither TFDS nor SeqIO: leave --tfds_data_dir and --seqio_additional_cache_dirs '
+                    'out.')
   search_paths = _search_paths(args)
   files = args.gin_file
   runs = gin_text.PACKAGED / 'runs'

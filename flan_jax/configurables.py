@@ -85,7 +85,7 @@ def register() -> dict[str, Callable[..., Any]]:
   found = dict(_without_tensorflow())
   # Where a run without TensorFlow came before in this process, stand-ins have the names.
   taken = register_without_tensorflow.cache_info().currsize
-  with gin.config.interactive_mode() if taken else contextlib.nullcontext():
+  with gin.unlock_config(), gin.config.interactive_mode() if taken else contextlib.nullcontext():
     for module, members in _OF_TENSORFLOW.items():
       for member in members:
         place, _, name = member.partition(':')

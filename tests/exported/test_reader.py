@@ -37,6 +37,10 @@ def take(stream, count):
   return list(itertools.islice(stream, count))
 
 
+def flat(stream, count):
+  return [number for batch in take(stream, count) for number in made.numbers(batch)]
+
+
 def same(left, right):
   return left.keys() == right.keys() and all(np.array_equal(left[name], right[name]) for name in left)
 
@@ -58,12 +62,12 @@ def test_the_index_counts_what_was_written(rows):
 
 
 def test_every_epoch_gives_every_row_once_in_an_order_of_its_own(rows):
-  seen = sum(map(made.numbers, take(ExportedBatches(rows, 8), 15)), [])
+  seen = flat(ExportedBatches(rows, 8), 15)
   epochs = [seen[start : start + 40] for start in (0, 40, 80)]
   assert all(sorted(epoch) == list(range(40)) for epoch in epochs)
   assert len(set(map(tuple, epochs))) == 3
   assert max(epochs[0][:8]) >= 16 > min(epochs[0][:8])  # a batch mixes rows of all files
-  again, other = (sum(map(made.numbers, take(ExportedBatches(rows, 8, seed), 5)), []) for seed in (0, 1))
+  again, other = (flat(ExportedBatches(rows, 8, seed), 5) for seed in (0, 1))
   assert again == epochs[0] != other
 
 
