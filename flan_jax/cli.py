@@ -1,6 +1,7 @@
 """What all scripts share: T5X's flags, gin, and errors that a person can act on."""
 
 import argparse
+import contextlib
 import inspect
 import os
 import sys
@@ -16,7 +17,8 @@ USAGE_ERROR = 2
 GIN_TRACE = '\n  In call to configurable'  # how gin begins what it adds to the message of an error
 
 
-def main(description: str | None, configurable: str, argv: Sequence[str] | None, *, takes_adapter: bool = False) -> int:
+def main(description: str | None, configurable: str, argv: Sequence[str] | None, *, takes_adapter: bool = False,
+         takes_profile: bool = False, without_tensorflow: tuple[str, str] | None = None) -> int:
   """Does what every gin-configured script does: flags, gin, the run; returns the exit code.
 
   Args:
@@ -24,13 +26,23 @@ def main(description: str | None, configurable: str, argv: Sequence[str] | None,
     configurable: the run, e.g. 'runs.finetune', whose file is runs/finetune.gin.
     argv: flags; the process's own where None.
     takes_adapter: adds the flag --force.
+    takes_profile: adds the flag --profile.
+    without_tensorflow: a macro, and the run that is called in this one's place where the macro is set; it imports no
+      TensorFlow.
   """
   flags = parser(description, f'{configurable.replace(".", "/")}.gin')
   if takes_adapter:
     add_force(flags)
+  if takes_profile:
+    add_profile(flags)
   args = parse_args(flags, argv)
 
   def body() -> None:
+    if without_tensorflow is not None and _sets(args, without_tensorflow[0]):
+      args.default_file = f'{without_tensorflow[1].replace(".", "/")}.gin'
+      load_gin(args, tensorflow=False)
+      call(without_tensorflow[1], args)
+      return
     load_gin(args)
     call(configurable, args)
 
@@ -73,6 +85,13 @@ def add_force(result: argparse.ArgumentParser) -> None:
                       help='put an adapter on a base other than the one it was trained on')
 
 
+def add_profile(result: argparse.ArgumentParser) -> None:
+  """Adds --profile=STEPS, which is --gin.PROFILE='STEPS'."""
+  result.add_argument('--profile', action='append', dest='gin_bindings', metavar='STEPS',
+                      type=lambda text: f'PROFILE={text!r}',
+                      help='steps to trace, such as 10-14; the trace goes to MODEL_DIR/profile')
+
+
 def positive(text: str) -> int:
   """The type of a flag that counts something: a whole number from 1 on."""
   number = int(text)
@@ -95,21 +114,44 @@ def parse_args(result: argparse.ArgumentParser, argv: Sequence[str] | None) -> a
   return args
 
 
-def load_gin(args: argparse.Namespace) -> None:
+def _sets(args: argparse.Namespace, macro: str) -> bool:
+  """Whether the flags, or a gin file that they name, set a macro."""
+  from flan_jax import gin_text
+
+  files = gin_text.closure(args.gin_file, _search_paths(args))
+  return (any(binding.partition('=')[0].strip() == macro for binding in args.gin_bindings)
+          or macro in gin_text.macros_of(*files))
+
+
+def _search_paths(args: argparse.Namespace) -> list[str]:
+  return [path for path in args.gin_search_paths.split(',') if path]
+
+
+def load_gin(args: argparse.Namespace, *, tensorflow: bool = True) -> None:
   """Registers the configurables and binds the configuration that the flags name.
+
+  Args:
+    args: the flags.
+    tensorflow: whether the run may need it.
 
   Raises:
     UserError: with one line for every mistake in it.
   """
-  with quiet_imports():
+  with quiet_imports() if tensorflow else contextlib.nullcontext():
     from flan_jax import configurables, gin_files, gin_text  # seconds of imports behind these: not for --help
-  use_data_dirs(args)
-  search_paths = [path for path in args.gin_search_paths.split(',') if path]
+
+    known = configurables.register() if tensorflow else configurables.register_without_tensorflow()
+  if tensorflow:
+    use_data_dirs(args)
+  elif args.tfds_data_dir or args.seqio_additional_cache_dirs:
+    raise UserError('This run reads neither TFDS nor SeqIO: leave --tfds_data_dir and --seqio_additional_cache_dirs '
+                    'out.')
+  search_paths = _search_paths(args)
   files = args.gin_file
   runs = gin_text.PACKAGED / 'runs'
   if args.default_file and not any(path.parent == runs for path in gin_text.closure(files, search_paths)):
     files = [args.default_file, *files]
-  gin_files.load(gin_files.Sources(files, args.gin_bindings, search_paths), configurables.register())
+  gin_files.load(gin_files.Sources(files, args.gin_bindings, search_paths), known)
 
 
 def call(configurable: str, args: argparse.Namespace) -> Any:
@@ -141,13 +183,15 @@ def use_data_dirs(args: argparse.Namespace) -> None:
   Raises:
     UserError: where a folder does not exist.
   """
+  folders = [path for path in args.seqio_additional_cache_dirs.split(',') if path]
+  if not args.tfds_data_dir and not folders:
+    return
   import seqio
 
   if args.tfds_data_dir:
     if not os.path.isdir(args.tfds_data_dir) and '://' not in args.tfds_data_dir:  # noqa: PTH112
       raise UserError(f'--tfds_data_dir: there is no folder {args.tfds_data_dir!r}.')
     seqio.set_tfds_data_dir_override(args.tfds_data_dir)
-  folders = [path for path in args.seqio_additional_cache_dirs.split(',') if path]
   if folders:
     seqio.add_global_cache_dirs(folders)
 

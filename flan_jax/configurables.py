@@ -1,21 +1,22 @@
-"""Everything that gin can configure, by name; the packages themselves do not know gin."""
+"""Everything that gin can configure, by name; the packages themselves do not know gin.
 
+What needs TensorFlow is named here and imported only where a run is called that needs it: training from batches that
+were written beforehand does without. There the names stand for themselves, since model files mention a vocabulary.
+"""
+
+import contextlib
 import functools
+import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 import gin
-import seqio
 
 from flan_jax import arguments, models, peft
-from flan_jax.comparison import entries
-from flan_jax.data import huggingface_vocabulary, tokenizer_files, vocabulary
 from flan_jax.errors import UserError
-from flan_jax.heldout import arms, curves
-from flan_jax.runs import adapt, compare_peft, evaluate, finetune, infer, interactive, of_checkpoint, zero_shot
+from flan_jax.runs import finetune_exported, of_checkpoint
 from flan_jax.training import losses, optimizers, schedules, sharding
-from tasks.quickstart.vocabulary import quickstart_vocabulary
 
 
 def _function(constructor: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -56,16 +57,24 @@ _MEMBERS: dict[str, tuple[Callable[..., Any], ...]] = {
   'schedules': (
     schedules.constant, schedules.linear_warmup, schedules.rsqrt, schedules.linear, schedules.cosine, schedules.factors,
   ),
-  'seqio': (seqio.SentencePieceVocabulary, seqio.ByteVocabulary),
+  'runs': (finetune_exported.finetune_exported, of_checkpoint.model_of_checkpoint),
+}  # fmt: skip
+
+_OF_TENSORFLOW: dict[str, tuple[str, ...]] = {  # module:name, imported when they are needed
+  'seqio': ('seqio:SentencePieceVocabulary', 'seqio:ByteVocabulary'),
   'data': (
-    huggingface_vocabulary.HuggingFaceVocabulary, tokenizer_files.vocabulary_of, vocabulary.padded_size,
+    'flan_jax.data.huggingface_vocabulary:HuggingFaceVocabulary', 'flan_jax.data.tokenizer_files:vocabulary_of',
+    'flan_jax.data.vocabulary:padded_size',
   ),
-  'quickstart': (quickstart_vocabulary,),
+  'quickstart': ('tasks.quickstart.vocabulary:quickstart_vocabulary',),
   'runs': (
-    adapt.adapt, compare_peft.compare_peft, entries.Entry, evaluate.evaluate, finetune.finetune, infer.infer,
-    interactive.interact, of_checkpoint.model_of_checkpoint, of_checkpoint.vocabulary_of_checkpoint, arms.Arm,
-    arms.Stage, curves.clusters_curve, curves.exemplars_curve, curves.sizes_curve, curves.templates_curve,
-    zero_shot.zero_shot,
+    'flan_jax.runs.adapt:adapt', 'flan_jax.runs.compare_peft:compare_peft', 'flan_jax.comparison.entries:Entry',
+    'flan_jax.runs.evaluate:evaluate', 'flan_jax.runs.export_batches:export_batches', 'flan_jax.runs.finetune:finetune',
+    'flan_jax.runs.infer:infer', 'flan_jax.runs.interactive:interact',
+    'flan_jax.runs.vocabulary_of:vocabulary_of_checkpoint', 'flan_jax.heldout.arms:Arm', 'flan_jax.heldout.arms:Stage',
+    'flan_jax.heldout.curves:clusters_curve', 'flan_jax.heldout.curves:exemplars_curve',
+    'flan_jax.heldout.curves:sizes_curve', 'flan_jax.heldout.curves:templates_curve',
+    'flan_jax.runs.zero_shot:zero_shot',
   ),
 }  # fmt: skip
 
@@ -73,10 +82,45 @@ _MEMBERS: dict[str, tuple[Callable[..., Any], ...]] = {
 @functools.cache
 def register() -> dict[str, Callable[..., Any]]:
   """Registers all configurables with gin, once, and returns them by full name."""
-  found = {}
+  found = dict(_without_tensorflow())
+  # Where a run without TensorFlow came before in this process, stand-ins have the names.
+  taken = register_without_tensorflow.cache_info().currsize
+  with gin.unlock_config(), gin.config.interactive_mode() if taken else contextlib.nullcontext():
+    for module, members in _OF_TENSORFLOW.items():
+      for member in members:
+        place, _, name = member.partition(':')
+        found |= _registered(module, getattr(importlib.import_module(place), name))
+  return found
+
+
+@functools.cache
+def register_without_tensorflow() -> dict[str, Callable[..., Any]]:
+  """Registers what needs no TensorFlow, and a stand-in for each of the others, which a configuration may mention."""
+  if register.cache_info().currsize:
+    return register()
+  names = [(module, member.partition(':')[2]) for module, members in _OF_TENSORFLOW.items() for member in members]
+  stand_ins = {f'{module}.{name}': gin.external_configurable(_stand_in(f'{module}.{name}'), name=name, module=module)
+               for module, name in names}
+  return _without_tensorflow() | stand_ins
+
+
+@functools.cache
+def _without_tensorflow() -> dict[str, Callable[..., Any]]:
+  found: dict[str, Callable[..., Any]] = {}
   for module, members in _MEMBERS.items():
     for member in members:
-      name = f'{module}.{member.__name__}'
-      built = _function(member, name)
-      found[name] = gin.external_configurable(built, name=member.__name__, module=module)
+      found |= _registered(module, member)
   return found
+
+
+def _registered(module: str, member: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+  name = f'{module}.{member.__name__}'
+  return {name: gin.external_configurable(_function(member, name), name=member.__name__, module=module)}
+
+
+def _stand_in(name: str) -> Callable[..., Any]:
+  def build(**_: Any) -> Any:
+    raise UserError(f'{name} needs TensorFlow, and training from EXPORTED_BATCHES does without: do not bind it to '
+                    'anything that this run uses.')
+
+  return build

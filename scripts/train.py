@@ -7,6 +7,9 @@ MODEL_DIR gets checkpoint_<step>/ (weights, optimizer, position in the data), co
 metrics.jsonl and TensorBoard events. With --gin_file=peft/lora.gin only an adapter trains; MODEL_DIR/adapter/ then
 holds it alone, a few megabytes that evaluate and infer put on the base model by --gin.ADAPTER_PATH. --dry_run shows
 the rows, shapes and parameters of a run and writes nothing. --profile=10-14 traces those steps for TensorBoard.
+
+With --gin.EXPORTED_BATCHES=DIR it trains on rows that scripts.export_batches wrote, and needs no TensorFlow, SeqIO or
+TFDS; its macros are those of runs/finetune_exported.gin.
 """
 
 import sys
@@ -17,17 +20,8 @@ from flan_jax import cli
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the script and returns its exit code."""
-  parser = cli.parser(__doc__, 'runs/finetune.gin')
-  parser.add_argument('--profile', action='append', dest='gin_bindings', metavar='STEPS',
-                      type=lambda text: f'PROFILE={text!r}',
-                      help='steps to trace, such as 10-14; the trace goes to MODEL_DIR/profile')
-  args = cli.parse_args(parser, argv)
-
-  def body() -> None:
-    cli.load_gin(args)
-    cli.call('runs.finetune', args)
-
-  return cli.run(body, cache=args.compilation_cache)
+  return cli.main(__doc__, 'runs.finetune', argv, takes_profile=True,
+                  without_tensorflow=('EXPORTED_BATCHES', 'runs.finetune_exported'))
 
 
 if __name__ == '__main__':

@@ -69,7 +69,8 @@ def _by_block(dataset: Dataset, undecoded: Undecoded) -> tf.data.Dataset:
   def block(gone: tf.Tensor, records: Record) -> tuple[tf.Tensor, Fields]:
     filtered = tf.zeros(tf.shape(records[0]), tf.int32)
     if keep is not None:
-      gone, records, filtered = _without_refused(gone, records, keep)
+      kept = tf.map_fn(lambda record: keep(record), records, fn_output_signature=tf.bool, parallel_iterations=1)
+      gone, records, filtered = without_refused(gone, records, kept)
     fields = tf.map_fn(lambda record: traced(record), records, fn_output_signature=spec, parallel_iterations=1)
     return gone, fields | {FILTERED: filtered}
 
@@ -81,15 +82,19 @@ def _traced_keep(keep: Callable[[Row], tf.Tensor], undecoded: Undecoded) -> Call
   return judge.get_concrete_function(undecoded.records.element_spec)
 
 
-def _without_refused(
-  gone: tf.Tensor, records: Record, keep: Callable[[Record], tf.Tensor]
-) -> tuple[tf.Tensor, Record, tf.Tensor]:
+def without_refused(
+  gone: tf.Tensor, records: tuple[tf.Tensor, ...], kept: tf.Tensor
+) -> tuple[tf.Tensor, tuple[tf.Tensor, ...], tf.Tensor]:
   """Leaves records out of a block.
+
+  Args:
+    gone: how many went at the end of the block before.
+    records: values of the block's records, by record.
+    kept: bool [records], those that stay.
 
   Returns:
     How many went at its end, the others, and how many went just before each of them, those of blocks before included.
   """
-  kept = tf.map_fn(lambda record: keep(record), records, fn_output_signature=tf.bool, parallel_iterations=1)
   refused = tf.cumsum(tf.cast(~kept, tf.int32)) + gone  # up to each record
   before = tf.boolean_mask(refused, kept)
   filtered = before - tf.concat([[0], before], axis=0)[:-1]

@@ -8,7 +8,7 @@ exemplars from the pool, never its own row, and keeps as many of them, in order,
 import seqio
 import tensorflow as tf
 
-from flan_jax.data import provenance
+from flan_jax.data import provenance, provenance_records
 from flan_jax.data.blocks import as_written
 from flan_jax.data.dataset import Fields
 from flan_jax.data.extract import Preprocessor
@@ -79,7 +79,7 @@ def prepend(shots: int, lengths: Lengths, vocabularies: Vocabularies, texts: boo
     left_out = shots - tf.cast(chosen.row_lengths(), tf.int32)
     block = block | {
       INPUTS: tf.concat([exemplars, block[INPUTS]], axis=1),
-      provenance.FEATURE: provenance.leave_out(block[provenance.FEATURE], left_out),
+      provenance.FEATURE: provenance_records.leave_out(block[provenance.FEATURE], left_out),
     }
     if texts:
       before = tf.strings.reduce_join(tf.gather(pool['text'], chosen), axis=1)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import seqio
 import tensorflow as tf
 
-from flan_jax.data import provenance
+from flan_jax.data import provenance, provenance_records
 from flan_jax.data.blocks import as_written, in_blocks, ragged
 from flan_jax.data.dataset import REFERENCES, Dataset, Fields, text_fields
 from flan_jax.data.extract import FILTERED
@@ -118,7 +118,7 @@ def render(dataset: Dataset, task: str, variant: Variant) -> Callable[[Fields], 
       inputs = tf.strings.join([dataset.name, *values] if variant.prompting == 'dataset_name' else values, '\n')
       targets = fields[ANSWER]
     filtered = tf.cast(fields[FILTERED], tf.int32)  # int64 from a cache
-    record = provenance.encode(task, index, fields[ROW_ID], filtered)
+    record = provenance_records.encode(task, index, fields[ROW_ID], filtered)
     return {**fields, INPUTS: inputs, TARGETS: targets, provenance.FEATURE: record}
 
   return block
@@ -184,7 +184,7 @@ def close(block: Fields, vocabularies: Vocabularies, lengths: Lengths) -> Fields
       cut = inner.row_lengths() > limit - 1
       inner = inner[:, : limit - 1]
       cut = cut if outer is None else tf.reduce_any(outer.with_values(cut), axis=1)
-      result[provenance.FEATURE] = provenance.flag(result[provenance.FEATURE], bit, cut)
+      result[provenance.FEATURE] = provenance_records.flag(result[provenance.FEATURE], bit, cut)
     eos = tf.fill([inner.nrows(), 1], vocabularies[name].eos_id)
     inner = tf.concat([inner, eos], axis=1)
     result[name] = inner if outer is None else outer.with_values(inner)

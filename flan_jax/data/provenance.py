@@ -1,10 +1,12 @@
-"""Where an example came from, as seven integers that survive tokenization, mixing and packing."""
+"""Where an example came from, as seven integers that survive tokenization, mixing and packing.
+
+Reading them needs no TensorFlow: there are batches where there is none. `provenance_records` writes them.
+"""
 
 import dataclasses
 import zlib
 
 import numpy as np
-import tensorflow as tf
 
 FEATURE = 'provenance'
 WIDTH = 7  # task, template, shard, row in the shard, flags, rows filtered before it, exemplars left out
@@ -13,7 +15,7 @@ TARGETS_TRUNCATED = 2
 NO_TEMPLATE = -1
 
 # SeqIO's packing takes a zero for padding wherever it stands, so every number is stored shifted (a template may be -1).
-_SHIFT = 2
+SHIFT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,35 +55,6 @@ def task_id(name: str) -> int:
   return zlib.crc32(name.encode()) & 0x7FFFFFFF | 1
 
 
-def encode(task: str, template: tf.Tensor, row_id: tf.Tensor, filtered: tf.Tensor) -> tf.Tensor:
-  """Returns the records of a block of examples, with no flag set.
-
-  Args:
-    task: its name.
-    template: int32 [rows].
-    row_id: string [rows], TFDS's own ids.
-    filtered: int32 [rows], rows left out before each.
-
-  Returns:
-    int32 [rows, 7].
-  """
-  numbers = tf.strings.regex_replace(row_id, r'^.*-(\d+)-of-\d+\D*__(\d+)$', r'\1 \2')
-  shard_row = tf.strings.to_number(tf.strings.split(numbers).to_tensor(shape=[None, 2]), tf.int32)
-  count = tf.shape(template)
-  fields = [template, shard_row[:, 0], shard_row[:, 1], tf.zeros(count, tf.int32), filtered, tf.zeros(count, tf.int32)]
-  return tf.stack([tf.fill(count, task_id(task)), *(field + _SHIFT for field in fields)], axis=1)
-
-
-def flag(record: tf.Tensor, bit: int, condition: tf.Tensor) -> tf.Tensor:
-  """Sets a flag of the records [rows, 7] where the condition [rows] holds."""
-  return record + tf.cast(condition, tf.int32)[:, tf.newaxis] * tf.constant([0, 0, 0, 0, bit, 0, 0], tf.int32)
-
-
-def leave_out(record: tf.Tensor, exemplars: tf.Tensor) -> tf.Tensor:
-  """Writes how many exemplars had no room, int32 [rows], into records [rows, 7]."""
-  return record + exemplars[:, tf.newaxis] * tf.constant([0, 0, 0, 0, 0, 0, 1], tf.int32)
-
-
 def decode(packed: np.ndarray, tasks: list[str]) -> list[Provenance]:
   """Reads the records of a batch.
 
@@ -95,7 +68,7 @@ def decode(packed: np.ndarray, tasks: list[str]) -> list[Provenance]:
   names = {task_id(name): name for name in tasks}
   records = np.asarray(packed).reshape(-1, WIDTH)
   return [
-    Provenance(names.get(int(task), f'task #{task}'), *(int(number) - _SHIFT for number in rest))
+    Provenance(names.get(int(task), f'task #{task}'), *(int(number) - SHIFT for number in rest))
     for task, *rest in records[records[:, 0] != 0]
   ]
 
@@ -130,9 +103,9 @@ def count(packed: np.ndarray) -> dict[int, Counts]:
   """
   records = np.asarray(packed).reshape(-1, WIDTH)
   records = records[records[:, 0] != 0]
-  flags = records[:, 4] - _SHIFT
+  flags = records[:, 4] - SHIFT
   columns = [np.ones_like(flags), flags & INPUTS_TRUNCATED, (flags & TARGETS_TRUNCATED) // TARGETS_TRUNCATED,
-             records[:, 5] - _SHIFT, records[:, 6] - _SHIFT]
+             records[:, 5] - SHIFT, records[:, 6] - SHIFT]
   tasks, places = np.unique(records[:, 0], return_inverse=True)
   sums = np.zeros([len(tasks), len(columns)], np.int64)
   np.add.at(sums, places, np.stack(columns, axis=1))
@@ -142,4 +115,4 @@ def count(packed: np.ndarray) -> dict[int, Counts]:
 def count_truncated(packed: np.ndarray) -> int:
   """Returns how many examples of a batch had their inputs or targets cut."""
   records = np.asarray(packed).reshape(-1, WIDTH)
-  return int(np.count_nonzero(records[:, 4] > _SHIFT))
+  return int(np.count_nonzero(records[:, 4] > SHIFT))

@@ -10,7 +10,7 @@ from typing import Any
 import seqio
 import tensorflow as tf
 
-from flan_jax.data import provenance, variants
+from flan_jax.data import cached_rows, provenance, variants
 from flan_jax.data.check import check_family
 from flan_jax.data.dataset import Dataset
 from flan_jax.data.extract import extract_fields
@@ -38,7 +38,23 @@ RANK_FEATURES = {
 
 
 class FlanTask(seqio.Task):
-  """A SeqIO task whose examples are cut before EOS is appended, so that there is nothing left to trim."""
+  """A SeqIO task whose examples are cut before EOS is appended, so that there is nothing left to trim.
+
+  Its cache is that of its dataset's ordinary variant where it has none of its own: all variants have the same one.
+  """
+
+  @property
+  def cache_dir(self) -> str | None:
+    """The folder of the offline cache, or None; see `seqio.Task`."""
+    own = super().cache_dir
+    other = cached_as(self.name)
+    return own if own or other == self.name else seqio.TaskRegistry.get(other).cache_dir
+
+  def _get_cached_source(self, split: str, file_shuffle_buffer_size: int | None = None) -> seqio.DataSource:
+    self.assert_cached()
+    if cached_rows.is_ours(self.cache_dir, split):
+      return cached_rows.CachedRows(self.name, self.source, self.cache_dir, split)
+    return super()._get_cached_source(split, file_shuffle_buffer_size)
 
   def _trim_output_features(self, dataset: tf.data.Dataset, sequence_length: object) -> tf.data.Dataset:
     del sequence_length
@@ -421,6 +437,16 @@ def _nearest(name: str, names: Iterable[str]) -> str:
   close = difflib.get_close_matches(name, tails, n=1, cutoff=0.7)
   whole = did_you_mean(name, names)
   return f'Did you mean {tails[close[0]]!r}?' if close and not whole.startswith('Did') else whole
+
+
+def cached_as(name: str) -> str:
+  """The task whose offline cache a task reads: its dataset's ordinary variant, where that has the same rows."""
+  if name not in _TASKS:
+    return name
+  info = _TASKS[name]
+  ordinary = _FAMILIES[info.family].task(info.dataset) if info.family in _FAMILIES else name
+  same = ordinary in _TASKS and seqio.TaskRegistry.get(ordinary).source is seqio.TaskRegistry.get(name).source
+  return ordinary if same else name
 
 
 def task_info(name: str) -> TaskInfo:

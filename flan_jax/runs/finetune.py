@@ -9,18 +9,17 @@ import rich
 import seqio
 
 from flan_jax.data import contamination, iterator, registry
-from flan_jax.data.tokenizer_export import kept_files
 from flan_jax.errors import UserError
 from flan_jax.evaluation import forgetting
 from flan_jax.models import T5Config
 from flan_jax.peft import Full, Method
 from flan_jax.runs import cleaning, first_look, mixing, parts, plan, watch
+from flan_jax.runs.tokenizer_kept import tokenizer_files
 from flan_jax.training import loop, losses, profiling, sharding
 from flan_jax.training.checkpoints import checkpoint_folders
 from flan_jax.training.evaluators import Evaluator, LossEvaluator
 from flan_jax.training.initial_rules import Rules
 from flan_jax.training.optimizers import Optimizer
-from flan_jax.training.run_folder import TOKENIZER
 
 
 def finetune(
@@ -165,7 +164,7 @@ def finetune(
     evaluators.append(LossEvaluator(f'training_eval/{mixture}', lambda: batches('validation', 0),
                                     period=eval_period, eval_steps=eval_steps))
   count = first_look.counter(mixture)
-  tokenizer, not_kept = _tokenizer(vocabulary)
+  tokenizer, not_kept = tokenizer_files(vocabulary)
 
   def notes() -> Iterator[str]:
     yield from (f'training on {mixture}:', *plan.training_rows(mixture, brief=True), *left_out, *clean.lines, *not_kept)
@@ -188,11 +187,3 @@ def finetune(
 
 def _names(given: str | Sequence[str]) -> Sequence[str]:
   return [given] if isinstance(given, str) else given
-
-
-def _tokenizer(vocabulary: seqio.Vocabulary) -> tuple[dict[str, str | bytes], list[str]]:
-  """The tokenizer's files for the run folder; a line instead where the vocabulary is of no kind that has any."""
-  try:
-    return {f'{TOKENIZER}/{name}': content for name, content in kept_files(vocabulary).items()}, []
-  except UserError as error:
-    return {}, [f'the run keeps no tokenizer: {error}']

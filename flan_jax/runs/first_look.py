@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from flan_jax.data import provenance, registry
+from flan_jax.data import registry
 from flan_jax.data.iterator import BatchIterator
+from flan_jax.runs.example_counter import counter_of
 from flan_jax.training import example_counts
 from flan_jax.training.example_counts import CountExamples
 
@@ -15,19 +16,7 @@ EXAMPLES = 1000
 
 def counter(mixture_or_task: str) -> CountExamples:
   """Returns the function that counts a batch's examples, and what happened to them, by task."""
-  names = {provenance.task_id(name): name for name in registry.tasks_of(mixture_or_task)}
-
-  def count(batch: Mapping[str, np.ndarray]) -> dict[str, int]:
-    found = provenance.count(batch[provenance.FEATURE])
-    every = sum(found.values(), provenance.Counts())
-    counts = {example_counts.EXAMPLES: every.examples,
-              example_counts.TRUNCATED: provenance.count_truncated(batch[provenance.FEATURE])}
-    for number, told in found.items():
-      task = names.get(number, f'task #{number}')
-      counts |= {f'{task}/{what}': value for what, value in vars(told).items() if value}
-    return counts
-
-  return count
+  return counter_of(registry.tasks_of(mixture_or_task))
 
 
 def look(stream: BatchIterator, count: Callable[[Mapping[str, np.ndarray]], Mapping[str, int]]) -> list[str]:

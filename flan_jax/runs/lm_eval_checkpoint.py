@@ -13,7 +13,8 @@ from flan_jax.data.tokenizer_files import vocabulary_of
 from flan_jax.errors import UserError, did_you_mean
 from flan_jax.interop.lm_eval_model import FlanJaxLM
 from flan_jax.runs import parts
-from flan_jax.runs.of_checkpoint import model_of_checkpoint, vocabulary_of_checkpoint
+from flan_jax.runs.of_checkpoint import model_of_checkpoint
+from flan_jax.runs.vocabulary_of import vocabulary_of_checkpoint
 from flan_jax.training import initial
 
 NAME = 'flan_jax'

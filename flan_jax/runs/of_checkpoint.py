@@ -1,19 +1,13 @@
-"""The shape and the vocabulary of a model from its checkpoint, so that no models/ file has to repeat them.
+"""The shape of a model from its checkpoint, so that no models/ file has to repeat it; needs no TensorFlow.
 
-`models/of_initial_checkpoint.gin` and `models/of_checkpoint.gin` bind them to the path that a run starts from.
+`models/of_initial_checkpoint.gin` and `models/of_checkpoint.gin` bind it, and `vocabulary_of_checkpoint`, to the path
+that a run starts from.
 """
 
 import dataclasses
 
-import seqio
-
-from flan_jax.data.tokenizer_files import vocabulary_of
-from flan_jax.errors import UserError
 from flan_jax.models.config import T5Config
 from flan_jax.training import initial
-from flan_jax.training.run_folder import tokenizer_folder
-
-_OWN = 'bind VOCABULARY, e.g. --gin.VOCABULARY=@seqio.SentencePieceVocabulary()'
 
 
 def model_of_checkpoint(path: str, dropout_rate: float | None = None, dtype: str | None = None,
@@ -32,18 +26,3 @@ def model_of_checkpoint(path: str, dropout_rate: float | None = None, dtype: str
   changes = {'dropout_rate': dropout_rate, 'dtype': dtype, 'param_dtype': param_dtype}
   given = {name: value for name, value in changes.items() if value is not None}
   return dataclasses.replace(initial.open_weights(path).config, **given)  # type: ignore[arg-type]
-
-
-def vocabulary_of_checkpoint(path: str) -> seqio.Vocabulary:
-  """Returns the vocabulary that a checkpoint was trained with.
-
-  Args:
-    path: a model folder of transformers or of the hub, or a run of ours, which keeps its tokenizer's files.
-
-  Raises:
-    UserError: where it has none, as T5X's checkpoints.
-  """
-  folder = tokenizer_folder(path)
-  if folder is None:
-    raise UserError(f'{path} has no tokenizer beside it: {_OWN}')
-  return vocabulary_of(folder)

@@ -44,7 +44,7 @@ def model_maker(config: T5Config, vocabulary: seqio.Vocabulary) -> Callable[[nnx
     UserError: where the vocabulary cannot be read, or has more ids than the model has embeddings.
   """
   use_vocabulary(vocabulary)
-  size = _vocabulary_size(vocabulary)
+  size = vocabulary_size(vocabulary)
   if size > config.vocab_size:
     raise UserError(
       f'The vocabulary has {size} ids and the model embeds {config.vocab_size}: '
@@ -53,7 +53,7 @@ def model_maker(config: T5Config, vocabulary: seqio.Vocabulary) -> Callable[[nnx
   return lambda rngs: T5(config, rngs=rngs)
 
 
-def _vocabulary_size(vocabulary: seqio.Vocabulary) -> int:
+def vocabulary_size(vocabulary: seqio.Vocabulary) -> int:
   """The number of ids; the first look at a vocabulary, which reads its file."""
   try:
     return vocabulary.vocab_size

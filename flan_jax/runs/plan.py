@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-import jax
 import numpy as np
 
 from flan_jax.data import registry
 from flan_jax.data.roles import RowsByRole
 from flan_jax.peft import Method
-from flan_jax.runs import mixing
+from flan_jax.runs import mixing, plan_lines
 from flan_jax.training import loop
 
 MANY = 12  # more tasks than this are told by cluster where a run only starts
@@ -70,19 +69,6 @@ def describe(planned: loop.DryRun, name: str, batch: Mapping[str, np.ndarray], *
   Returns:
     Several lines.
   """
-  mesh = planned.plan.mesh
-  devices = f'{mesh.size} {jax.devices()[0].device_kind} device{"s" if mesh.size > 1 else ""}'
-  axes = ' x '.join(f'{axis} {size}' for axis, size in mesh.shape.items())
-  options = ', '.join(f'{option}={value!r}' for option, value in method.config.items() if option != 'method')
-  shapes = [f'  {feature}: {value.dtype} {list(value.shape)}' for feature, value in sorted(batch.items())
-            if feature != loop.PROVENANCE]
-  return '\n'.join([
-    'parameters:', *(f'  {line}' for line in planned.table.modules), f'  {planned.table.summary}',
-    f'method: {method.name}{f" ({options})" if options else ""}',
-    f'devices: {devices}, mesh {axes}',
-    f'rows of {name}:', *training_rows(name),
-    'batch:', *shapes,
-    f'steps: {train_steps:,}',
-    f'start: {initial_checkpoint_path or "random weights"}',
-    f'run folder: {model_dir}',
-  ])  # fmt: skip
+  return '\n'.join(plan_lines.lines(
+    planned, batch, [f'rows of {name}:', *training_rows(name)], train_steps=train_steps, method=method,
+    model_dir=model_dir, initial_checkpoint_path=initial_checkpoint_path))

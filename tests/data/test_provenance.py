@@ -3,21 +3,22 @@
 import numpy as np
 import tensorflow as tf
 
-from flan_jax.data import provenance
+from flan_jax.data import provenance, provenance_records
 from flan_jax.data.provenance import Counts, Provenance
 
 ID = 'sst2-train.tfrecord-00003-of-00017__41'
 
 
 def record(task='sst2', template=3, row_id=ID, filtered=0):
-  encoded = provenance.encode(task, tf.constant([template], tf.int32), tf.constant([row_id]), tf.constant([filtered]))
+  encoded = provenance_records.encode(task, tf.constant([template], tf.int32), tf.constant([row_id]),
+                                      tf.constant([filtered]))
   return encoded[0]
 
 
 def cut(*bits):
   records = record()[tf.newaxis]
   for bit in bits:
-    records = provenance.flag(records, bit, tf.constant([True]))
+    records = provenance_records.flag(records, bit, tf.constant([True]))
   return records[0]
 
 
@@ -30,7 +31,7 @@ def test_a_record_reads_back_as_what_was_written():
 
 def test_a_block_is_encoded_row_by_row():
   ids = ['a-train.tfrecord-00000-of-00001__7', 'b-test.array_record-00012-of-00020__9']
-  block = provenance.encode('sst2', tf.constant([0, 2]), tf.constant(ids), tf.constant([1, 0]))
+  block = provenance_records.encode('sst2', tf.constant([0, 2]), tf.constant(ids), tf.constant([1, 0]))
   assert provenance.decode(block.numpy(), ['sst2']) == [
     Provenance('sst2', 0, 0, 7, 0, 1, 0), Provenance('sst2', 2, 12, 9, 0, 0, 0),
   ]  # fmt: skip
@@ -41,7 +42,7 @@ def test_no_number_is_zero_which_packing_takes_for_padding():
 
 
 def test_cuts_are_flagged_and_counted():
-  kept = provenance.flag(record()[tf.newaxis], provenance.INPUTS_TRUNCATED, tf.constant([False]))[0]
+  kept = provenance_records.flag(record()[tf.newaxis], provenance.INPUTS_TRUNCATED, tf.constant([False]))[0]
   packed = np.stack([cut(1), cut(1, 2), kept])
   assert [origin.truncated for origin in provenance.decode(packed, ['sst2'])] == [True, True, False]
   assert provenance.count_truncated(packed) == 2
@@ -49,7 +50,7 @@ def test_cuts_are_flagged_and_counted():
 
 
 def test_what_happened_is_counted_by_task():
-  short = provenance.leave_out(record('rte', filtered=2)[tf.newaxis], tf.constant([3]))[0]
+  short = provenance_records.leave_out(record('rte', filtered=2)[tf.newaxis], tf.constant([3]))[0]
   packed = np.concatenate([cut(1), np.zeros(7, np.int32), short, cut(2), record('rte', filtered=1)])
   found = provenance.count(packed)
   assert found[provenance.task_id('sst2')] == Counts(examples=2, inputs_cut=1, targets_cut=1)

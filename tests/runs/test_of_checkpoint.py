@@ -12,7 +12,8 @@ from flan_jax.interop.hf_folder import write_huggingface
 from flan_jax.interop.huggingface import base_parameters
 from flan_jax.interop.weights import Held
 from flan_jax.models import T5
-from flan_jax.runs.of_checkpoint import model_of_checkpoint, vocabulary_of_checkpoint
+from flan_jax.runs.of_checkpoint import model_of_checkpoint
+from flan_jax.runs.vocabulary_of import vocabulary_of_checkpoint
 from tests.training import toy
 
 FILES = {f'tokenizer/{name}': content for name, content in kept_files(seqio.ByteVocabulary(extra_ids=125)).items()}

@@ -1,0 +1,1 @@
+"""Tests of flan_jax.exported."""
