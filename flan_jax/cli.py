@@ -1,12 +1,14 @@
 """What all scripts share: T5X's flags, gin, and errors that a person can act on."""
 
 import argparse
+import contextlib
 import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flan_jax import cli_distributed
 from flan_jax.cli_help import macro_help
 from flan_jax.cli_quiet import quiet_imports, quiet_start
 from flan_jax.errors import UserError
@@ -15,7 +17,8 @@ USAGE_ERROR = 2
 GIN_TRACE = '\n  In call to configurable'  # how gin begins what it adds to the message of an error
 
 
-def main(description: str | None, configurable: str, argv: Sequence[str] | None, *, takes_adapter: bool = False) -> int:
+def main(description: str | None, configurable: str, argv: Sequence[str] | None, *, takes_adapter: bool = False,
+         takes_hosts: bool = False) -> int:
   """Does what every gin-configured script does: flags, gin, the run; returns the exit code.
 
   Args:
@@ -23,17 +26,21 @@ def main(description: str | None, configurable: str, argv: Sequence[str] | None,
     configurable: the run, e.g. 'runs.finetune', whose file is runs/finetune.gin.
     argv: flags; the process's own where None.
     takes_adapter: adds the flag --force.
+    takes_hosts: adds the flags of runs on many hosts.
   """
   flags = parser(description, f'{configurable.replace(".", "/")}.gin')
   if takes_adapter:
     add_force(flags)
+  if takes_hosts:
+    cli_distributed.add_flags(flags)
   args = parse_args(flags, argv)
 
   def body() -> None:
-    load_gin(args)
-    call(configurable, args)
+    with cli_distributed.together(args) if takes_hosts else contextlib.nullcontext():
+      load_gin(args)
+      call(configurable, args)
 
-  return run(body)
+  return cli_distributed.leave(run(body))
 
 
 def parser(description: str | None, default_file: str | None = None) -> argparse.ArgumentParser:
