@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import socket
 import sys
 import time
 import traceback
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from flan_jax.errors import UserError
 
 HEARTBEAT = 100  # seconds; JAX's own
+PATIENCE = 300  # seconds until process 0 must have started; JAX's own
 _EXPLICIT = ('coordinator_address', 'process_count', 'process_index')
 _EXAMPLE = '--coordinator_address=10.0.0.1:8476 --process_count=2 --process_index=0'
 # What the runtimes write into their errors when the other end of a collective is gone.
@@ -61,6 +63,25 @@ def _check_explicit(args: argparse.Namespace) -> None:
                     f'{args.process_count}, not {args.process_index}.')
 
 
+def reach(address: str, within: float = PATIENCE) -> None:
+  """Waits until something listens at the coordinator's address; JAX would end the process without a word of ours.
+
+  Raises:
+    UserError: where nothing does.
+  """
+  host, _, port = address.rpartition(':')
+  deadline = time.monotonic() + within
+  while True:
+    try:
+      socket.create_connection((host.strip('[]'), int(port)), timeout=5).close()
+      return
+    except OSError as error:
+      if isinstance(error, socket.gaierror) or time.monotonic() > deadline:
+        raise UserError(f'--coordinator_address: nothing answers at {address} ({error}); it must be where process 0 '
+                        f'runs, reachable from here, and process 0 must start within {within:.0f} s.') from error
+      time.sleep(0.2)
+
+
 def join(args: argparse.Namespace) -> None:
   """Joins the other processes, if the flags say that there are any; before JAX looks at its devices.
 
@@ -75,6 +96,8 @@ def join(args: argparse.Namespace) -> None:
   import jax
 
   where = args.coordinator_address
+  if args.process_index:
+    reach(where)
   try:
     jax.distributed.initialize(where, args.process_count, args.process_index,
                                heartbeat_timeout_seconds=args.heartbeat_timeout_seconds or HEARTBEAT)
