@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flan_jax import compilation_cache
+from flan_jax import cli_distributed, compilation_cache
 from flan_jax.cli_help import macro_help
 from flan_jax.cli_quiet import quiet_imports, quiet_start
 from flan_jax.errors import UserError
@@ -18,7 +18,8 @@ GIN_TRACE = '\n  In call to configurable'  # how gin begins what it adds to the 
 
 
 def main(description: str | None, configurable: str, argv: Sequence[str] | None, *, takes_adapter: bool = False,
-         takes_profile: bool = False, without_tensorflow: tuple[str, str] | None = None) -> int:
+         takes_profile: bool = False, takes_hosts: bool = False,
+         without_tensorflow: tuple[str, str] | None = None) -> int:
   """Does what every gin-configured script does: flags, gin, the run; returns the exit code.
 
   Args:
@@ -27,6 +28,7 @@ def main(description: str | None, configurable: str, argv: Sequence[str] | None,
     argv: flags; the process's own where None.
     takes_adapter: adds the flag --force.
     takes_profile: adds the flag --profile.
+    takes_hosts: adds the flags of runs on many hosts.
     without_tensorflow: a macro, and the run that is called in this one's place where the macro is set; it imports no
       TensorFlow.
   """
@@ -35,18 +37,21 @@ def main(description: str | None, configurable: str, argv: Sequence[str] | None,
     add_force(flags)
   if takes_profile:
     add_profile(flags)
+  if takes_hosts:
+    cli_distributed.add_flags(flags)
   args = parse_args(flags, argv)
 
   def body() -> None:
-    if without_tensorflow is not None and _sets(args, without_tensorflow[0]):
-      args.default_file = f'{without_tensorflow[1].replace(".", "/")}.gin'
-      load_gin(args, tensorflow=False)
-      call(without_tensorflow[1], args)
-      return
-    load_gin(args)
-    call(configurable, args)
+    with cli_distributed.together(args) if takes_hosts else contextlib.nullcontext():
+      if without_tensorflow is not None and _sets(args, without_tensorflow[0]):
+        args.default_file = f'{without_tensorflow[1].replace(".", "/")}.gin'
+        load_gin(args, tensorflow=False)
+        call(without_tensorflow[1], args)
+        return
+      load_gin(args)
+      call(configurable, args)
 
-  return run(body, cache=args.compilation_cache)
+  return cli_distributed.leave(run(body, cache=args.compilation_cache))
 
 
 def parser(description: str | None, default_file: str | None = None) -> argparse.ArgumentParser:

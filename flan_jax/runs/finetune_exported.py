@@ -15,7 +15,7 @@ from flan_jax.models import T5, T5Config
 from flan_jax.peft import Full, Method
 from flan_jax.runs import plan_lines
 from flan_jax.runs.example_counter import counter_of
-from flan_jax.training import example_counts, loop, losses, sharding
+from flan_jax.training import example_counts, loop, losses, profiling, sharding
 from flan_jax.training.evaluators import Evaluator, LossEvaluator
 from flan_jax.training.initial_rules import Rules
 from flan_jax.training.optimizers import Optimizer
@@ -50,6 +50,7 @@ def finetune_exported(
   config_text: str | None = None,
   show_progress: bool = True,
   dry_run: bool = False,
+  profile: str | int | None = None,
 ) -> loop.TrainResult | loop.DryRun:
   """Trains a model on exported rows; run again, it continues where it stopped.
 
@@ -79,12 +80,14 @@ def finetune_exported(
     config_text: the operative configuration, for the run folder.
     show_progress: a progress bar.
     dry_run: build everything, run one step on shapes only.
+    profile: steps to trace, such as '10-14', see `training.profiling`.
 
   Returns:
     The result of training, or the plan of a dry run.
   """
   partitioner = partitioner or sharding.Partitioner()
   loop.Schedule(train_steps, log_period, checkpoint_period)  # raises where one of them cannot be meant
+  profiling.parse(profile, train_steps)  # so does this
   for name, value in (('EVAL_PERIOD', eval_period), ('EVAL_STEPS', eval_steps)):
     if value < 1:
       raise UserError(f'{name} must be at least 1, not {value}.')
@@ -122,7 +125,7 @@ def finetune_exported(
     model_dir=pathlib.Path(model_dir), batches=stream, train_steps=train_steps, evaluators=evaluators,
     checkpoint_period=checkpoint_period, log_period=log_period, keep=keep, best_metric=best_metric,
     config_text=config_text, show_progress=show_progress, count_examples=counter_of(index.tasks), notes=told,
-    metadata={'model': dataclasses.asdict(model)}, files=_kept(rows), **shared,
+    metadata={'model': dataclasses.asdict(model)}, files=_kept(rows), profile=profile, **shared,
   )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from flan_jax.evaluation.results import Evaluation, TemplateResult
 from flan_jax.models import T5
 from flan_jax.peft.targets import detach
 from flan_jax.runs.judge import Judge, Questions
+from flan_jax.training import hosts
 from flan_jax.training.metrics_log import drop_after
 
 BASE = 'forgetting_base'  # in a run folder: what the base answered
@@ -74,7 +75,8 @@ class WatchEvaluator:
       UserError: where a run that goes on never asked the base, or asked something else.
     """
     # A run that begins anew measures its base anew as well.
-    drop_after(self._folder / FILE, step or -1)
+    if hosts.is_first():
+      drop_after(self._folder / FILE, step or -1)
     if not step:
       return
     if not self._results.exists():
@@ -114,11 +116,14 @@ class WatchEvaluator:
     """Keeps what the base answered, the numbers last: where they are, all is there."""
     averages = over_templates([result], result.seed), over_datasets([result], result.seed)
     evaluation = Evaluation(LABEL, '', [result], *averages)
-    results_file.write_predictions(self._folder / BASE, evaluation)
-    results_file.write_results(self._results, [evaluation])
+    if hosts.is_first():
+      results_file.write_predictions(self._folder / BASE, evaluation)
+      results_file.write_results(self._results, [evaluation])
     self._base = result
 
   def _write(self, watched: Watched) -> None:
+    if not hosts.is_first():
+      return
     with (self._folder / FILE).open('a', encoding='utf-8') as file:
       file.write(watched.line())
       file.flush()

@@ -17,6 +17,7 @@ from orbax.checkpoint import checkpoint_managers
 
 from flan_jax.errors import UserError
 from flan_jax.peft.digest import digests
+from flan_jax.training import hosts
 from flan_jax.training.state import TrainState
 
 PREFIX = 'checkpoint'
@@ -75,12 +76,14 @@ class Checkpointer:
       raise UserError(f'at least one checkpoint must be kept, keep is {keep}')
     if best_mode not in ('max', 'min'):
       raise UserError(f"best_mode must be 'max' or 'min', not {best_mode!r}")
-    self._report = report
+    self._report = hosts.spoken_by_first(report)
     self._best_metric = best_metric
     self.directory = pathlib.Path(model_dir).resolve()
     try:
-      self.directory.mkdir(parents=True, exist_ok=True)
-      remove_leftovers(self.directory)
+      with hosts.first_alone('run folder') as alone:
+        if alone:
+          self.directory.mkdir(parents=True, exist_ok=True)
+          remove_leftovers(self.directory)
       self._manager = ocp.CheckpointManager(self.directory, options=_options(keep, best_metric, best_mode))
     except OSError as error:
       raise UserError(f'cannot write to the run folder {self.directory}: {error.strerror or error}') from error
@@ -168,11 +171,12 @@ class Checkpointer:
 
   def _set_aside(self, steps: list[int]) -> None:
     """Renames damaged checkpoints so that the same steps can be saved again."""
-    for step in steps:
-      target = self.directory / f'damaged_{PREFIX}_{step}'
-      if target.exists():
-        shutil.rmtree(target)
-      (self.directory / f'{PREFIX}_{step}').rename(target)
+    with hosts.first_alone('damaged checkpoints') as alone:
+      for step in steps if alone else ():
+        target = self.directory / f'damaged_{PREFIX}_{step}'
+        if target.exists():
+          shutil.rmtree(target)
+        (self.directory / f'{PREFIX}_{step}').rename(target)
     if steps:
       self._manager.reload()
 

@@ -5,10 +5,10 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import numpy as np
 
 from flan_jax.errors import UserError
+from flan_jax.training import hosts
 from flan_jax.training.checkpoints import named_arrays
 from flan_jax.training.run_folder import write_text
 from flan_jax.training.state import TrainState
@@ -36,10 +36,13 @@ def save_fault(model_dir: str | pathlib.Path, step: int, metrics: Mapping[str, f
     The folder: batch.npz, state.npz (names as in checkpoints) and fault.json.
   """
   folder = pathlib.Path(model_dir) / f'nonfinite_{step}'
+  whole = hosts.fetch(named_arrays(state))
+  if not hosts.is_first():
+    return folder
   folder.mkdir(parents=True, exist_ok=True)
   arrays: dict[str, Any] = dict(batch)
   np.savez(folder / 'batch.npz', **arrays)
-  np.savez(folder / 'state.npz', **jax.device_get(named_arrays(state)))
+  np.savez(folder / 'state.npz', **whole)
   fault = {'step': step, 'metrics': {name: repr(value) for name, value in metrics.items()}, 'examples': origins}
   write_text(folder / 'fault.json', json.dumps(fault, indent=2, default=str) + '\n')
   return folder

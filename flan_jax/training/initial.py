@@ -21,7 +21,7 @@ from flan_jax.models.config import T5Config
 from flan_jax.peft.base import Method, from_config
 from flan_jax.peft.io import load_adapter
 from flan_jax.peft.partition import make_blueprint
-from flan_jax.training import checkpoints
+from flan_jax.training import checkpoints, hosts
 from flan_jax.training.initial_rules import Rules, sort_by_rule
 from flan_jax.training.state import MakeModel, build_model
 
@@ -97,7 +97,7 @@ class RunWeights:
 
   def read(self, path: str) -> np.ndarray:
     """Returns one parameter; see `Weights.read`."""
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     shape = self.shapes[path]
     wanted = jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=device)
     return np.asarray(self.read_all({path: wanted})[path])
@@ -192,7 +192,7 @@ def place(value: np.ndarray, wanted: jax.ShapeDtypeStruct) -> Array:
 
 
 def _grown(value: np.ndarray, fresh: Array, wanted: jax.ShapeDtypeStruct) -> Array:
-  whole = np.array(fresh)
+  whole = np.array(hosts.fetch(fresh))
   whole[tuple(slice(length) for length in value.shape)] = value.astype(whole.dtype)
   return place(whole, wanted)
 
@@ -217,7 +217,7 @@ def restore_model(path: str | pathlib.Path, make_model: MakeModel, adapter_path:
   method = weights.method if isinstance(weights, RunWeights) else from_config({'method': 'full'})
   abstract = nnx.eval_shape(lambda: build_model(make_model, method, 0))
   blueprint = make_blueprint(abstract, method.trainable_filter())
-  device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   wanted = {name: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=device)
             for name, shape in blueprint.shapes().items()}
   model = blueprint.merge(load_params(weights, wanted))

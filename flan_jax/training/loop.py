@@ -13,13 +13,22 @@ from flan_jax.peft.base import Method
 from flan_jax.peft.full import Full
 from flan_jax.peft.io import save_adapter
 from flan_jax.peft.partition import ParameterTable, parameter_table
-from flan_jax.training import example_counts, faults, first_step, losses, metrics_log, profiling, run_folder, sharding
+from flan_jax.training import (
+  example_counts,
+  faults,
+  first_step,
+  hosts,
+  losses,
+  metrics_log,
+  profiling,
+  run_folder,
+  sharding,
+)
 from flan_jax.training.checkpoints import Checkpointer, checkpoint_folders
 from flan_jax.training.evaluators import Evaluator, FromStart, is_due
 from flan_jax.training.example_counts import CountExamples
 from flan_jax.training.initial_rules import Rules
 from flan_jax.training.initial_state import Source, open_source
-from flan_jax.training.metrics_log import MetricsLog
 from flan_jax.training.optimizers import Optimizer
 from flan_jax.training.progress import Progress
 from flan_jax.training.signals import StopSignals
@@ -172,6 +181,8 @@ def train(
   check_best_metric(best_metric, evaluators, schedule)
   traced = profiling.parse(profile, train_steps)
   plan = plan_state(make_model, method, optimizer, partitioner or sharding.Partitioner(), seed)
+  hosts.check_mesh(plan.mesh)
+  hosts.agree('configuration', config_text or '')
   table = parameter_table(plan.blueprint)
   source = None
   if not checkpoint_folders(pathlib.Path(model_dir)):
@@ -182,13 +193,15 @@ def train(
   for evaluator in evaluators:
     if isinstance(evaluator, FromStart):
       evaluator.begin(start)
-  run_folder.describe_run(model_dir, config=config_text, model_info=str(table), more=files)
+  if hosts.is_first():
+    run_folder.describe_run(model_dir, config=config_text, model_info=str(table), more=files)
   step_fn = make_train_step(plan.blueprint, optimizer, loss, num_microbatches,
                             method.learning_rate_scales(plan.blueprint.trainable))
-  log = MetricsLog(model_dir, resumed_at=start)
+  log = hosts.open_log(model_dir, start)
   describe = describe_provenance or getattr(batches, 'origins', None)
   count = count_examples or getattr(batches, 'count_examples', None)
-  with StopSignals() as signals, Progress(train_steps, start, visible=show_progress) as progress:
+  shown = Progress(train_steps, start, visible=show_progress and hosts.is_first(), console=hosts.console())
+  with hosts.stop_signals() as signals, shown as progress:
     started = [] if source is None else source.lines()
     for line in (*notes, *started, *table.modules, f'{table.summary}; step {start} of {train_steps}'):
       progress.message(line)
@@ -204,9 +217,12 @@ def train(
       saver.close()  # also after a fault: a checkpoint that is being written is finished, not left half done
   result = TrainResult(step, plan, state, run.latest, signals.requested if step < train_steps else None)
   if method.name != Full.name:
-    save_adapter(result.model(), saver.directory / ADAPTER, method)
+    trained = plan.blueprint.merge(hosts.local(state.params))
+    if hosts.is_first():
+      save_adapter(trained, saver.directory / ADAPTER, method)
     progress.message(f'the adapter alone is in {saver.directory / ADAPTER}')
-  run.last_words(step, signals.requested)
+  if hosts.is_first():
+    run.last_words(step, signals.requested)
   return result
 
 
@@ -242,7 +258,7 @@ class _Run:
   loss: losses.LossConfig
   facts: Mapping[str, Any]
   saver: Checkpointer
-  log: MetricsLog
+  log: hosts.Log
   progress: Progress
   evaluators: Sequence[Evaluator]
   batches: Batches
@@ -256,7 +272,7 @@ class _Run:
   def steps(self, state: TrainState, start: int, step_fn: TrainStep, signals: StopSignals) -> tuple[TrainState, int]:
     """Runs from `start` to the end of the run or the first signal."""
     placement = sharding.batch_sharding(self.plan.mesh)
-    window, step = Window(), start
+    window, seen, step = Window(), hosts.RowsSeen(), start
     if step == 0:
       self.evaluate(step, state)
     while step < self.schedule.train_steps and signals.requested is None:
@@ -271,8 +287,11 @@ class _Run:
       step += 1
       self.trace.after(step, metrics)
       window.add(step, metrics, batch)
+      seen.add(batch)
+      signals.look(step)
       stopping = signals.requested is not None
       if self.schedule.logs(step) or self.schedule.saves(step) or self.evaluates(step) or stopping:
+        seen.compare()
         self.report(step, window, state)
       results = self.evaluate(step, state)
       if self.schedule.saves(step) or stopping:
@@ -307,14 +326,15 @@ class _Run:
   def evaluate(self, step: int, state: TrainState) -> dict[str, float]:
     """Runs what is due; returns '<evaluator>/<metric>' -> value."""
     results: dict[str, float] = {}
-    for evaluator in self.evaluators:
-      if is_due(evaluator, step, self.schedule.train_steps):
-        metrics = dict(evaluator(step, self.plan.blueprint.merge(state.params)))
-        self.latest[evaluator.name] = metrics
-        self.log.write(step, evaluator.name, metrics)
-        shown = '  '.join(f'{name} {value:.4g}' for name, value in metrics.items())
-        self.progress.message(f'step {step}  {evaluator.name}: {shown}')
-        results.update({f'{evaluator.name}/{name}': value for name, value in metrics.items()})
+    due = [evaluator for evaluator in self.evaluators if is_due(evaluator, step, self.schedule.train_steps)]
+    params = hosts.local(state.params) if due else {}
+    for evaluator in due:
+      metrics = hosts.from_first(evaluator(step, self.plan.blueprint.merge(params)))
+      self.latest[evaluator.name] = metrics
+      self.log.write(step, evaluator.name, metrics)
+      shown = '  '.join(f'{name} {value:.4g}' for name, value in metrics.items())
+      self.progress.message(f'step {step}  {evaluator.name}: {shown}')
+      results.update({f'{evaluator.name}/{name}': value for name, value in metrics.items()})
     return results
 
   def save(self, step: int, state: TrainState, results: Mapping[str, float]) -> None:

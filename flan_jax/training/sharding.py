@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from flan_jax.errors import UserError
+from flan_jax.training import hosts
 
 Rules = Sequence[tuple[str, str | None]]
 BATCH = 'batch'
@@ -139,10 +140,11 @@ def check_rows(rows: int, mesh: Mesh, num_microbatches: int = 1) -> None:
 
 
 def put_batch(batch: Mapping[str, np.ndarray], sharding: NamedSharding) -> dict[str, jax.Array]:
-  """Sends one host's rows to its devices.
+  """Sends rows to the devices of this host that hold them.
 
   Args:
-    batch: arrays [rows, ...]. The runtime may read them while the step runs: they must not be written to afterwards.
+    batch: arrays [rows, ...], the same on every host. The runtime may read them while the step runs: they must not be
+      written to afterwards.
     sharding: see `batch_sharding`.
 
   Returns:
@@ -150,4 +152,4 @@ def put_batch(batch: Mapping[str, np.ndarray], sharding: NamedSharding) -> dict[
   """
   if jax.process_count() == 1:
     return dict(jax.device_put(dict(batch), sharding))
-  return {name: jax.make_array_from_process_local_data(sharding, value) for name, value in batch.items()}
+  return hosts.global_batch(batch, sharding)

@@ -1,0 +1,218 @@
+"""What the hosts of one run do together: who writes, which rows are whose, what all must agree on, when all stop.
+
+Every process runs the same program and meets the others in the step's collectives, so that all of them must take the
+same decisions at the same steps. With one process everything here costs nothing and changes nothing.
+"""
+
+import collections
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+import jax
+import numpy as np
+import rich.console
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+from flan_jax.errors import UserError
+from flan_jax.training.metrics_log import MetricsLog
+from flan_jax.training.signals import StopSignals
+
+
+def several() -> bool:
+  """Whether more than one process runs."""
+  return jax.process_count() > 1
+
+
+def is_first() -> bool:
+  """Whether this is the process that writes the run's files and speaks: all but the checkpoints, which all write."""
+  return jax.process_index() == 0
+
+
+def meet(name: str) -> None:
+  """Waits until every process is here."""
+  if several():
+    multihost_utils.sync_global_devices(name)
+
+
+def check_mesh(mesh: Mesh) -> None:
+  """Raises UserError where a process would have no device in the mesh: it would have nothing to do and no results."""
+  working = {device.process_index for device in mesh.devices.flat}
+  if len(working) < jax.process_count():
+    idle = min(set(range(jax.process_count())) - working)
+    raise UserError(f'num_devices is {mesh.size}, which leaves process {idle} of {jax.process_count()} without a '
+                    'device: leave training.Partitioner.num_devices out, or start fewer processes')
+
+
+def gather(value: bytes) -> list[bytes]:
+  """Every process's bytes, in the order of the processes."""
+  if not several():
+    return [value]
+  lengths = np.asarray(multihost_utils.process_allgather(np.array(len(value), np.int32))).reshape(-1)
+  padded = np.zeros(max(1, int(lengths.max())), np.uint8)
+  padded[: len(value)] = np.frombuffer(value, np.uint8)
+  found = np.asarray(multihost_utils.process_allgather(padded))
+  return [row[:length].tobytes() for row, length in zip(found, lengths, strict=True)]
+
+
+def agree(what: str, value: str) -> None:
+  """Raises UserError, on all processes, unless all give the same value: they would train apart, or wait for ever."""
+  found = gather(f'{zlib.crc32(value.encode()):08x} {len(value)}'.encode())
+  odd = [index for index, theirs in enumerate(found) if theirs != found[0]]
+  if odd:
+    raise UserError(f'process {odd[0]} has another {what} than process 0: all hosts need the same command, the same '
+                    'code and the same data')
+
+
+def from_first(values: Mapping[str, float]) -> dict[str, float]:
+  """The first process's numbers, on all of them, where all go on to decide by them."""
+  return dict(json.loads(gather(json.dumps(dict(values)).encode() if is_first() else b'')[0])) if several() else {
+    **values}
+
+
+def global_batch(batch: Mapping[str, np.ndarray], sharding: NamedSharding) -> dict[str, Array]:
+  """Sends to this host's devices their rows of a batch that every host has whole.
+
+  Args:
+    batch: the same arrays [rows, ...] on every host.
+    sharding: of the rows.
+
+  Returns:
+    Global arrays: row n is where it would be with one process, whatever the number of hosts.
+  """
+
+  def place(value: np.ndarray) -> Array:
+    return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
+
+  return {name: place(value) for name, value in batch.items()}
+
+
+def fetch(tree: Any) -> Any:
+  """A tree of arrays as numpy arrays, whole on every host."""
+  if not several():
+    return jax.device_get(tree)
+  return jax.tree.map(lambda array: np.asarray(_replicated(array).addressable_data(0)), tree)
+
+
+def local(params: Mapping[str, Array]) -> dict[str, Array]:
+  """Parameters as arrays of this host alone, so that it can measure and save without the others.
+
+  What lies whole on every device is only looked at through the first of this host's devices, at no cost. Where any
+  parameter is split over hosts, each is gathered in turn and split again over the devices of this host, which together
+  must have room for all of them.
+  """
+  if not several():
+    return dict(params)
+  if all(array.is_fully_replicated for array in params.values()):
+    return {name: array.addressable_data(0) for name, array in params.items()}
+  mesh = Mesh(np.array(jax.local_devices()), ('local',))
+  return {name: _split_again(array, mesh) for name, array in params.items()}
+
+
+def _replicated(array: Array) -> Array:
+  if array.is_fully_replicated:
+    return array
+  mesh = array.sharding.mesh  # type: ignore[attr-defined]
+  return jax.jit(lambda x: x, out_shardings=NamedSharding(mesh, PartitionSpec()))(array)
+
+
+def _split_again(array: Array, mesh: Mesh) -> Array:
+  whole = _replicated(array).addressable_data(0)
+  axis = int(np.argmax(whole.shape)) if whole.ndim else 0
+  divides = whole.ndim and whole.shape[axis] % mesh.size == 0
+  spec = PartitionSpec(*(['local' if place == axis else None for place in range(whole.ndim)] if divides else []))
+  return jax.device_put(whole, NamedSharding(mesh, spec))
+
+
+class RowsSeen:
+  """A running digest of the rows that this host was given, to be compared with the other hosts'."""
+
+  def __init__(self) -> None:
+    self._digest = 0
+
+  def add(self, batch: Mapping[str, np.ndarray]) -> None:
+    """Takes in a batch."""
+    if several():
+      self._digest = zlib.crc32(batch['decoder_target_tokens'].tobytes(), self._digest)
+
+  def compare(self) -> None:
+    """Raises UserError where another host was given other rows."""
+    agree('order of rows (the digests of the batches differ)', str(self._digest))
+
+
+class _NoLog:
+  """Takes what a process other than the first would log."""
+
+  def write(self, step: int, split: str, metrics: Mapping[str, float]) -> None:
+    """Writes nothing."""
+
+  def flush(self) -> None:
+    """Does nothing."""
+
+  def close(self) -> None:
+    """Does nothing."""
+
+
+Log = MetricsLog | _NoLog
+
+
+def open_log(model_dir: str | pathlib.Path, resumed_at: int) -> Log:
+  """The run's log on the first process, and nothing on the others."""
+  return MetricsLog(model_dir, resumed_at) if is_first() else _NoLog()
+
+
+def console() -> rich.console.Console | None:
+  """Where progress is shown: None, the usual place, on the first process; nowhere on the others."""
+  return None if is_first() else rich.console.Console(quiet=True)
+
+
+def summed(counts: Mapping[str, int]) -> dict[str, int]:
+  """Counts added up over the processes; each may count other things."""
+  total: collections.Counter[str] = collections.Counter()
+  for theirs in gather(json.dumps(dict(counts)).encode()):
+    total.update(json.loads(theirs))
+  return dict(total)
+
+
+class _StopTogether(StopSignals):
+  """One host's SIGTERM or Ctrl-C ends all hosts after the same step.
+
+  SIGTERM belongs to JAX here: its coordinator tells all processes, and they agree on the step after the furthest that
+  any has reached, at no cost in the steps before. Ctrl-C is passed on as SIGTERM.
+  """
+
+  handled = (signal.SIGINT,)
+
+  def look(self, step: int) -> None:
+    """Takes notice after a step, which must be the same on all processes."""
+    if self.requested is None and multihost_utils.reached_preemption_sync_point(step):
+      self.requested = self.came or signal.SIGTERM.name
+
+  def _handle(self, number: int, frame: FrameType | None) -> None:
+    super()._handle(number, frame)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def stop_signals() -> StopSignals:
+  """What turns signals into a request that the loop reads, at the same step on all processes."""
+  return _StopTogether() if several() else StopSignals()
+
+
+@contextlib.contextmanager
+def first_alone(name: str) -> Iterator[bool]:
+  """Says whether this process does the body's work; the others wait until it is done."""
+  yield is_first()
+  meet(name)
+
+
+def spoken_by_first(report: Callable[[str], None]) -> Callable[[str], None]:
+  """A reporter that is silent on all processes but the first."""
+  return report if is_first() else lambda _: None

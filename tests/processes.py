@@ -1,0 +1,53 @@
+"""Several Python processes that run as the hosts of one job, over loopback."""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def free_port():
+  with socket.socket() as found:
+    found.bind(('127.0.0.1', 0))
+    return found.getsockname()[1]
+
+
+def flags(index, count, port, heartbeat=10):
+  """The flags of one host."""
+  return [] if count == 1 else [
+    '--multiprocess_gpu', f'--coordinator_address=127.0.0.1:{port}', f'--process_count={count}',
+    f'--process_index={index}', f'--heartbeat_timeout_seconds={heartbeat}']  # fmt: skip
+
+
+def start(command, devices):
+  """Starts one host with so many CPU devices; both its streams are text."""
+  environment = {**os.environ, 'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
+                 # a killed process must not leave half an entry in the cache that all tests share
+                 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9'}  # fmt: skip
+  return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env=environment, cwd=ROOT)
+
+
+def job(command, count=2, devices=1):
+  """Starts all hosts of a job.
+
+  Args:
+    command: of Python, without the flags of hosts.
+    count: of hosts.
+    devices: of each.
+  """
+  port = free_port()
+  return [start([*command, *flags(index, count, port)], devices) for index in range(count)]
+
+
+def ended(processes, timeout=120):
+  """Waits for all; returns the exit code, the output and the errors of each."""
+  try:
+    said = [process.communicate(timeout=timeout) for process in processes]
+  finally:
+    for process in processes:
+      process.kill()
+  return [(process.returncode, *texts) for process, texts in zip(processes, said, strict=True)]

@@ -1,0 +1,73 @@
+"""One host of a toy run: `python -m tests.training.toy_host <folder> <case> [flags of hosts]`."""
+
+import argparse
+import pathlib
+import sys
+import time
+
+import numpy as np
+
+from flan_jax import cli, cli_distributed
+from flan_jax.peft import LoRA
+from flan_jax.training import evaluators, sharding
+from tests.training import toy
+
+STEPS = 12
+
+
+class Slow(toy.CountingBatches):
+  """Says which batch it gives, so that a test can act in the middle of a run."""
+
+  def __next__(self):
+    print(self.position, file=sys.stderr, flush=True)
+    time.sleep(0.1)
+    return super().__next__()
+
+
+class Odd(toy.CountingBatches):
+  """Gives a host rows of its own from the fourth batch on."""
+
+  def __next__(self):
+    import jax
+
+    batch = super().__next__()
+    tokens = batch['decoder_target_tokens']
+    return {**batch, 'decoder_target_tokens': np.roll(tokens, jax.process_index() * (self.position > 3), axis=1)}
+
+
+def options(case):
+  held_back = evaluators.LossEvaluator('training_eval/copy', toy.CountingBatches, period=4, eval_steps=2)
+  spread = {'partitioner': sharding.Partitioner(num_devices=2), 'checkpoint_period': 4, 'log_period': 2,
+            'config_text': case}
+  cases = {
+    'plain': {},
+    'everything': {'method': LoRA(rank=2), 'evaluators': [held_back], 'keep': 1, 'best_mode': 'min',
+                   'best_metric': 'training_eval/copy/loss'},
+    # parameters split over all devices, so that no host has a whole one
+    'split': {'partitioner': sharding.Partitioner(2, num_devices=2), 'evaluators': [held_back], 'method': LoRA(rank=2)},
+    'slow': {'batches': Slow(), 'checkpoint_period': 2, 'config_text': None},
+    'poisoned': {'batches': toy.CountingBatches(poison_at=6), 'partitioner': sharding.Partitioner(2, num_devices=2)},
+    'odd': {'batches': Odd()},
+    'few': {'partitioner': sharding.Partitioner(num_devices=1)},
+  }  # fmt: skip
+  return {**spread, **cases[case]}
+
+
+def main(argv):
+  parser = argparse.ArgumentParser()
+  parser.add_argument('folder', type=pathlib.Path)
+  parser.add_argument('case')
+  cli_distributed.add_flags(parser)
+  args = parser.parse_args(argv)
+
+  def body():
+    with cli_distributed.together(args):
+      steps = 60 if args.case == 'slow' else STEPS
+      result = toy.run(args.folder, steps, **options(args.case))
+      print('ended at', result.step, result.interrupted, file=sys.stderr)
+
+  return cli_distributed.leave(cli.run(body))
+
+
+if __name__ == '__main__':
+  sys.exit(main(sys.argv[1:]))
