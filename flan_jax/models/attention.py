@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
-from flan_jax.models import initializers
+from flan_jax.models import initializers, logical
 from flan_jax.models.config import T5Config
 from flan_jax.models.layers import Dense, dropout
 
@@ -68,7 +68,8 @@ class Attention(nnx.Module):
     weights = self._weights(queries, key_values.keys, mask, bias)
     weights = dropout(weights, self.dropout_rate, rngs).astype(queries.dtype)
     mixed = jnp.einsum('bhqk,bhkd->bqhd', weights, key_values.values)
-    y = self.out(mixed.reshape(*x.shape[:2], -1), rngs=rngs)
+    mixed = logical.constrain(mixed.reshape(*x.shape[:2], -1), 'batch', 'length', 'joined_kv')
+    y = self.out(mixed, rngs=rngs)
     for adapter in self.sublayer_adapters.values():
       y = adapter(x, y, rngs=rngs)
     return y
@@ -84,7 +85,8 @@ class Attention(nnx.Module):
     return key_values
 
   def _heads_first(self, x: Float[Array, 'batch length joined_kv']) -> Float[Array, 'batch heads length head_dim']:
-    return x.reshape(*x.shape[:2], self.num_heads, -1).transpose(0, 2, 1, 3)
+    heads = x.reshape(*x.shape[:2], self.num_heads, -1).transpose(0, 2, 1, 3)
+    return logical.constrain(heads, 'batch', 'heads', 'length', 'kv')
 
   def _weights(
     self,

@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from flan_jax.errors import UserError
-from flan_jax.models import initializers, masks
+from flan_jax.models import initializers, logical, masks
 from flan_jax.models.config import T5Config
 from flan_jax.models.decoder import Cache, Decoder, Memory, Trees
 from flan_jax.models.encoder import Encoded, Encoder
@@ -122,9 +122,12 @@ class T5(nnx.Module):
     self, outputs: Float[Array, 'rows length embed'], *, rngs: nnx.Rngs | None = None
   ) -> Float[Array, 'rows length vocab']:
     """Returns float32 logits of decoder outputs."""
+    outputs = logical.constrain(outputs, 'batch', 'length', 'embed')
     if self.config.logits_via_embedding:
-      return self.token_embedder.attend(outputs)
-    return self.decoder.logits_dense(outputs, rngs=rngs).astype(jnp.float32)
+      logits = self.token_embedder.attend(outputs)
+    else:
+      logits = self.decoder.logits_dense(outputs, rngs=rngs).astype(jnp.float32)
+    return logical.constrain(logits, 'batch', 'length', 'vocab')
 
   def _add_biases(self, pattern: str) -> None:
     chosen = [dense for path, dense in named_modules(self, Dense) if re.fullmatch(pattern, path)]

@@ -79,7 +79,7 @@ def describe(planned: loop.DryRun, name: str, batch: Mapping[str, np.ndarray], *
   return '\n'.join([
     'parameters:', *(f'  {line}' for line in planned.table.modules), f'  {planned.table.summary}',
     f'method: {method.name}{f" ({options})" if options else ""}',
-    f'devices: {devices}, mesh {axes}',
+    f'devices: {devices}, mesh {axes}', *(f'  {line}' for line in planned.placed),
     f'rows of {name}:', *training_rows(name),
     'batch:', *shapes,
     f'steps: {train_steps:,}',

@@ -9,11 +9,12 @@ import jax
 import numpy as np
 
 from flan_jax.errors import UserError
+from flan_jax.models import logical
 from flan_jax.peft.base import Method
 from flan_jax.peft.full import Full
 from flan_jax.peft.io import save_adapter
 from flan_jax.peft.partition import ParameterTable, parameter_table
-from flan_jax.training import example_counts, faults, losses, metrics_log, run_folder, sharding
+from flan_jax.training import example_counts, faults, losses, metrics_log, placement, run_folder, sharding
 from flan_jax.training.checkpoints import Checkpointer, checkpoint_folders
 from flan_jax.training.evaluators import Evaluator, FromStart, is_due
 from flan_jax.training.example_counts import CountExamples
@@ -180,7 +181,7 @@ def train(
       evaluator.begin(start)
   run_folder.describe_run(model_dir, config=config_text, model_info=str(table), more=files)
   step_fn = make_train_step(plan.blueprint, optimizer, loss, num_microbatches,
-                            method.learning_rate_scales(plan.blueprint.trainable))
+                            method.learning_rate_scales(plan.blueprint.trainable), plan.placement)
   log = MetricsLog(model_dir, resumed_at=start)
   describe = describe_provenance or getattr(batches, 'origins', None)
   count = count_examples or getattr(batches, 'count_examples', None)
@@ -327,11 +328,13 @@ class DryRun:
     plan: shapes, shardings and the blueprint.
     table: the parameters.
     metrics: names of the step's metrics.
+    placed: lines on how the state lies on the devices; none on one device.
   """
 
   plan: StatePlan
   table: ParameterTable
   metrics: tuple[str, ...]
+  placed: tuple[str, ...]
 
 
 def dry_run(*, make_model: MakeModel, batch: Mapping[str, np.ndarray], optimizer: Optimizer,
@@ -359,7 +362,10 @@ def dry_run(*, make_model: MakeModel, batch: Mapping[str, np.ndarray], optimizer
   """
   plan = plan_state(make_model, method or Full(), optimizer, partitioner or sharding.Partitioner(), seed)
   open_source(plan, initial_checkpoint_path, initial_checkpoint_rules, initial_optimizer_state)
-  step = make_train_step(plan.blueprint, optimizer, loss or losses.LossConfig(), num_microbatches)
+  step = make_train_step(plan.blueprint, optimizer, loss or losses.LossConfig(), num_microbatches,
+                         placement=plan.placement)
   shapes = {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in batch.items() if k != PROVENANCE}
-  _, metrics = jax.eval_shape(step, plan.abstract, shapes)
-  return DryRun(plan, parameter_table(plan.blueprint), tuple(metrics))
+  with logical.noted() as missed:
+    _, metrics = jax.eval_shape(step, plan.abstract, shapes)
+  placed = placement.describe(plan.blueprint, plan.placement.layout, plan.abstract, missed)
+  return DryRun(plan, parameter_table(plan.blueprint), tuple(metrics), tuple(placed))
