@@ -71,7 +71,8 @@ class Partitioner:
     known = (*NAMES, *_T5X_NAMES)
     for rule in self.logical_axis_rules or ():
       if len(rule) != 2:
-        raise UserError(f'logical_axis_rules: a rule is a logical axis and a mesh axis (or several, or None), not {rule}')
+        raise UserError(f'logical_axis_rules: a rule is a logical axis and a mesh axis (or several, or '
+                        f'None), not {rule}')
       name, mesh_axes = rule
       if name not in known:
         raise UserError(f'logical_axis_rules: no array has a logical axis {name!r}. {did_you_mean(str(name), known)}')
