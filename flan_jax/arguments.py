@@ -54,6 +54,8 @@ def accepts(value: Any, hint: Any) -> bool:
     return callable(value)
   if origin is not None and issubclass(origin, collections.abc.Mapping):
     return isinstance(value, Mapping) and all(accepts(v, inside[-1]) for v in value.values())
+  if origin is tuple and inside[-1] is not Ellipsis:
+    return isinstance(value, (list, tuple)) and len(value) == len(inside) and all(map(accepts, value, inside))
   if origin is not None and issubclass(origin, collections.abc.Sequence):
     return isinstance(value, (list, tuple)) and all(accepts(item, inside[0]) for item in value)
   if hint is float:
@@ -76,6 +78,8 @@ def describe(hint: Any) -> str:
     return 'a function'
   if origin is not None and issubclass(origin, collections.abc.Mapping):
     return "a dictionary such as {'inputs': 512, 'targets': 128}" if inside == (str, int) else 'a dictionary'
+  if origin is tuple and inside[-1] is not Ellipsis:
+    return f'({", ".join(describe(item) for item in inside)})'
   if origin is not None and issubclass(origin, collections.abc.Sequence):
     return f'a list, each item {describe(inside[0])}'
   name = getattr(hint, '__name__', str(hint))

@@ -34,7 +34,7 @@ def compile_step(plan: StatePlan, method: Method, optimizer: Optimizer, loss: Lo
     The compiled step, which takes the old state's buffers over, and the batch on the devices.
   """
   scales = method.learning_rate_scales(plan.blueprint.trainable)
-  step: Any = make_train_step(plan.blueprint, optimizer, loss, rate_scales=scales)
+  step: Any = make_train_step(plan.blueprint, optimizer, loss, rate_scales=scales, placement=plan.placement)
   arrays = sharding.put_batch(dict(batch), sharding.batch_sharding(plan.mesh))
   return step.lower(plan.abstract, arrays).compile(), arrays
 

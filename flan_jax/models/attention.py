@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
-from flan_jax.models import initializers
+from flan_jax.models import initializers, logical
 from flan_jax.models.config import T5Config
 from flan_jax.models.layers import Dense, dropout
 
@@ -72,7 +72,8 @@ class Attention(nnx.Module):
     bias = None if bias is None else jnp.pad(bias, prompts)
     key_values = self._dropped(key_values, rngs)
     mixed = (_fused if self.fused else _einsum)(queries, key_values, mask, bias)
-    y = self.out(mixed.reshape(*x.shape[:2], -1), rngs=rngs)
+    mixed = logical.constrain(mixed.reshape(*x.shape[:2], -1), 'batch', 'length', 'joined_kv')
+    y = self.out(mixed, rngs=rngs)
     for adapter in self.sublayer_adapters.values():
       y = adapter(x, y, rngs=rngs)
     return y
@@ -88,7 +89,8 @@ class Attention(nnx.Module):
     return key_values
 
   def _heads_first(self, x: Float[Array, 'batch length joined_kv']) -> Float[Array, 'batch heads length head_dim']:
-    return x.reshape(*x.shape[:2], self.num_heads, -1).transpose(0, 2, 1, 3)
+    heads = x.reshape(*x.shape[:2], self.num_heads, -1).transpose(0, 2, 1, 3)
+    return logical.constrain(heads, 'batch', 'heads', 'length', 'kv')
 
   def _dropped(self, key_values: KeyValues, rngs: nnx.Rngs | None) -> KeyValues:
     """Drops attention weights: T5 drops a key for all queries at once, which is to drop its value."""

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from flan_jax.models import initializers, masks, stack
+from flan_jax.models import initializers, logical, masks, stack
 from flan_jax.models.attention import Attention, KeyValues
 from flan_jax.models.config import T5Config
 from flan_jax.models.encoder import Encoded
@@ -101,6 +101,7 @@ class DecoderLayer(nnx.Module):
     Returns:
       The residual stream after this layer, and the self-attention's keys and values.
     """
+    x = logical.constrain(x, 'batch', 'length', 'embed')
     normed = self.pre_self_attention_layer_norm(x)
     key_values = self.self_attention.project(normed, rngs=rngs)
     if cache is None:

@@ -6,7 +6,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from flan_jax.models import masks, stack
+from flan_jax.models import logical, masks, stack
 from flan_jax.models.attention import Attention
 from flan_jax.models.config import T5Config
 from flan_jax.models.layers import dropout
@@ -48,6 +48,7 @@ class EncoderLayer(nnx.Module):
     rngs: nnx.Rngs | None,
   ) -> Float[Array, 'batch length embed']:
     """Returns the residual stream after this layer."""
+    x = logical.constrain(x, 'batch', 'length', 'embed')
     normed = self.pre_attention_layer_norm(x)
     key_values = self.attention.with_prompts(self.attention.project(normed, rngs=rngs), rngs=rngs)
     y = self.attention(normed, key_values, mask, bias, rngs=rngs)

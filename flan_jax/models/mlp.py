@@ -7,7 +7,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from flan_jax.models import initializers
+from flan_jax.models import initializers, logical
 from flan_jax.models.config import ACTIVATIONS, T5Config
 from flan_jax.models.layers import Dense, dropout
 
@@ -46,7 +46,7 @@ class Mlp(nnx.Module):
       for activation, name in zip(self.activations, self.branch_names(), strict=True)
     )
     hidden = dropout(functools.reduce(operator.mul, branches), self.dropout_rate, rngs)
-    y = self.wo(hidden, rngs=rngs)
+    y = self.wo(logical.constrain(hidden, 'batch', 'length', 'mlp'), rngs=rngs)
     for adapter in self.sublayer_adapters.values():
       y = adapter(x, y, rngs=rngs)
     return y

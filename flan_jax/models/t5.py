@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from flan_jax.errors import UserError
-from flan_jax.models import initializers, masks
+from flan_jax.models import initializers, logical, masks
 from flan_jax.models.config import T5Config
 from flan_jax.models.decoder import Cache, Decoder, Memory, Trees
 from flan_jax.models.encoder import Encoded, Encoder
@@ -26,9 +26,9 @@ def head_logits(
   head: Embed | Dense, outputs: Float[Array, 'rows length embed'], *, rngs: nnx.Rngs | None = None
 ) -> Float[Array, 'rows length vocab']:
   """Returns the float32 logits that a head gives to decoder outputs."""
-  if isinstance(head, Embed):
-    return head.attend(outputs)
-  return head(outputs, rngs=rngs).astype(jnp.float32)
+  outputs = logical.constrain(outputs, 'batch', 'length', 'embed')
+  logits = head.attend(outputs) if isinstance(head, Embed) else head(outputs, rngs=rngs).astype(jnp.float32)
+  return logical.constrain(logits, 'batch', 'length', 'vocab')
 
 
 class T5(nnx.Module):

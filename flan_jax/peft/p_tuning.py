@@ -27,10 +27,10 @@ class Linear(nnx.Module):
     bias: Float[out].
   """
 
-  def __init__(self, features_in: int, features_out: int, rngs: nnx.Rngs):
+  def __init__(self, features_in: int, features_out: int, rngs: nnx.Rngs, axes: tuple[str, str | None]):
     initial = features_in**-0.5 * jax.random.normal(rngs.params(), (features_in, features_out), jnp.float32)
-    self.kernel = AdapterParam(initial, axes=(None, None))
-    self.bias = AdapterParam(jnp.zeros(features_out, jnp.float32), axes=(None,))
+    self.kernel = AdapterParam(initial, axes=axes)
+    self.bias = AdapterParam(jnp.zeros(features_out, jnp.float32), axes=axes[1:])
 
   def __call__(self, x: Float[Array, 'length in']) -> Float[Array, 'length out']:
     """x @ kernel + bias."""
@@ -45,7 +45,7 @@ class LSTM(nnx.Module):
   """One direction of an LSTM over the positions of a prompt."""
 
   def __init__(self, width: int, hidden: int, rngs: nnx.Rngs):
-    self.gates = Linear(width + hidden, 4 * hidden, rngs)
+    self.gates = Linear(width + hidden, 4 * hidden, rngs, ('adapter_hidden', None))
 
   def __call__(self, x: Float[Array, 'length width']) -> Float[Array, 'length hidden']:
     """The hidden state of each position."""
@@ -72,12 +72,15 @@ class EncodedPrompt(InputPrompt):
 
   def __init__(self, length: int, hidden: int, embed: int, encoder: str, rngs: nnx.Rngs):
     initial = jax.random.normal(rngs.params(), (length, hidden), jnp.float32)
-    self.embedding = AdapterParam(initial, axes=(None, None))
+    self.embedding = AdapterParam(initial, axes=(None, 'adapter_hidden'))
     if encoder == 'lstm':
       self.forward = LSTM(hidden, hidden, rngs)
       self.backward = LSTM(hidden, hidden, rngs)
     widths = [2 * hidden if encoder == 'lstm' else hidden, hidden, hidden, embed]
-    self.layers = nnx.List([Linear(*pair, rngs) for pair in itertools.pairwise(widths)])
+    axes = [('adapter_hidden', None), ('adapter_hidden', None), ('adapter_hidden', 'embed')]
+    self.layers = nnx.List([
+      Linear(*pair, rngs, names) for pair, names in zip(itertools.pairwise(widths), axes, strict=True)
+    ])  # fmt: skip
     self.encoder = encoder
 
   def __call__(self, *, rngs: nnx.Rngs | None = None) -> Float[Array, 'length embed']:

@@ -54,8 +54,8 @@ class Trunk(nnx.Module):
   """
 
   def __init__(self, length: int, embed: int, width: int, rngs: nnx.Rngs):
-    self.embedding = AdapterParam(jax.random.normal(rngs.params(), (length, embed), jnp.float32), axes=(None, None))
-    self.hidden = Linear(embed, width, rngs)
+    self.embedding = AdapterParam(jax.random.normal(rngs.params(), (length, embed), jnp.float32), axes=(None, 'embed'))
+    self.hidden = Linear(embed, width, rngs, ('embed', None))
 
   def __call__(self) -> Float[Array, 'length width']:
     """The hidden layer's output."""
@@ -72,7 +72,7 @@ class EncodedPrefix(KeyValuePrompt):
 
   def __init__(self, trunk: Trunk, heads: int, head_dim: int, rngs: nnx.Rngs):
     self.trunk = trunk
-    self.out = Linear(trunk.hidden.bias.shape[0], 2 * heads * head_dim, rngs)
+    self.out = Linear(trunk.hidden.bias.shape[0], 2 * heads * head_dim, rngs, ('adapter_hidden', 'joined_kv'))
     self.heads = heads
 
   def __call__(

@@ -66,7 +66,7 @@ class NF4Storage(KernelStorage):
   def __init__(self, kernel: Float[Array, 'in out'], axes: Sequence[str | None]):
     self.shape = tuple(kernel.shape)
     largest = jnp.max(jnp.abs(self._blocks(kernel.astype(jnp.float32))), axis=1)
-    self.scales = AdapterConstant(jnp.where(largest > 0, largest, 1.0), axes=(None, axes[1]))
+    self.scales = AdapterConstant(jnp.where(largest > 0, largest, 1.0), axes=tuple(axes))
 
   def encode(self, kernel: Float[Array, 'in out']) -> UInt8[Array, 'half out']:
     """The nearest levels, the even rows in the low half of each byte."""

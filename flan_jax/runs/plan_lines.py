@@ -31,7 +31,7 @@ def lines(planned: loop.DryRun, batch: Mapping[str, np.ndarray], rows: Sequence[
   return [
     'parameters:', *(f'  {line}' for line in planned.table.modules), f'  {planned.table.summary}',
     f'method: {method.name}{f" ({options})" if options else ""}',
-    f'devices: {devices}, mesh {axes}',
+    f'devices: {devices}, mesh {axes}', *(f'  {line}' for line in planned.placed),
     *rows,
     'batch:', *shapes,
     f'steps: {train_steps:,}',

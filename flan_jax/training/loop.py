@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from flan_jax.errors import UserError
+from flan_jax.models import logical
 from flan_jax.peft.base import Method
 from flan_jax.peft.full import Full
 from flan_jax.peft.io import save_adapter
@@ -20,6 +21,7 @@ from flan_jax.training import (
   hosts,
   losses,
   metrics_log,
+  placement,
   profiling,
   run_folder,
   sharding,
@@ -196,7 +198,7 @@ def train(
   if hosts.is_first():
     run_folder.describe_run(model_dir, config=config_text, model_info=str(table), more=files)
   step_fn = make_train_step(plan.blueprint, optimizer, loss, num_microbatches,
-                            method.learning_rate_scales(plan.blueprint.trainable))
+                            method.learning_rate_scales(plan.blueprint.trainable), plan.placement)
   log = hosts.open_log(model_dir, start)
   describe = describe_provenance or getattr(batches, 'origins', None)
   count = count_examples or getattr(batches, 'count_examples', None)
@@ -369,11 +371,13 @@ class DryRun:
     plan: shapes, shardings and the blueprint.
     table: the parameters.
     metrics: names of the step's metrics.
+    placed: lines on how the state lies on the devices; none on one device.
   """
 
   plan: StatePlan
   table: ParameterTable
   metrics: tuple[str, ...]
+  placed: tuple[str, ...]
 
 
 def dry_run(*, make_model: MakeModel, batch: Mapping[str, np.ndarray], optimizer: Optimizer,
@@ -401,7 +405,10 @@ def dry_run(*, make_model: MakeModel, batch: Mapping[str, np.ndarray], optimizer
   """
   plan = plan_state(make_model, method or Full(), optimizer, partitioner or sharding.Partitioner(), seed)
   open_source(plan, initial_checkpoint_path, initial_checkpoint_rules, initial_optimizer_state)
-  step = make_train_step(plan.blueprint, optimizer, loss or losses.LossConfig(), num_microbatches)
+  step = make_train_step(plan.blueprint, optimizer, loss or losses.LossConfig(), num_microbatches,
+                         placement=plan.placement)
   shapes = {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in batch.items() if k != PROVENANCE}
-  _, metrics = jax.eval_shape(step, plan.abstract, shapes)
-  return DryRun(plan, parameter_table(plan.blueprint), tuple(metrics))
+  with logical.noted() as missed:
+    _, metrics = jax.eval_shape(step, plan.abstract, shapes)
+  placed = placement.describe(plan.blueprint, plan.placement.layout, plan.abstract, missed)
+  return DryRun(plan, parameter_table(plan.blueprint), tuple(metrics), tuple(placed))

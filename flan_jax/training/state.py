@@ -10,10 +10,12 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Int, UInt32
 
+from flan_jax.models.logical import Layout
 from flan_jax.peft.base import Method
 from flan_jax.peft.partition import Blueprint, Params, make_blueprint
 from flan_jax.training import sharding
 from flan_jax.training.optimizers import Optimizer
+from flan_jax.training.placement import Placement
 
 MakeModel = Callable[[nnx.Rngs], nnx.Module]
 
@@ -55,7 +57,7 @@ class StatePlan:
     init: builds the state on the devices, sharded from the start, from random base weights.
     base: the base model's parameters as shapes, each with its sharding.
     start: builds the state from given base parameters, whose buffers it takes over.
-    mesh: the device mesh.
+    placement: the mesh, the rules and where the state lies by them.
   """
 
   blueprint: Blueprint
@@ -63,7 +65,12 @@ class StatePlan:
   init: Callable[[], TrainState]
   base: Mapping[str, jax.ShapeDtypeStruct]
   start: Callable[[Params], TrainState]
-  mesh: Mesh
+  placement: Placement
+
+  @property
+  def mesh(self) -> Mesh:
+    """The device mesh."""
+    return self.placement.layout.mesh
 
 
 def attach(model: nnx.Module, method: Method, seed: int) -> nnx.Module:
@@ -108,31 +115,30 @@ def plan_state(make_model: MakeModel, method: Method, optimizer: Optimizer, part
   def start(params: Params) -> TrainState:
     return begin(attach(base.merge(params), method, seed))
 
-  mesh = partitioner.mesh()
+  layout = partitioner.layout()
   abstract = jax.eval_shape(start, shapes)
-  rules = partitioner.rules()
-  shardings = state_shardings(abstract, blueprint, mesh, rules)
+  shardings = state_shardings(abstract, blueprint, layout)
   placed = jax.tree.map(lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), abstract, shardings)
-  where = sharding.param_shardings({name: base.axes(name) for name in shapes}, shapes, mesh, rules)
+  where = sharding.param_shardings({name: base.axes(name) for name in shapes}, shapes, layout)
   wanted = {name: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=where[name]) for name, a in shapes.items()}
   # A quantised base has no use for the buffers of the whole one, and JAX warns of buffers that nobody takes over.
   kept = {name: (a.shape, a.dtype) for name, a in abstract.params.items()}
   donated = (0,) if all(kept.get(name) == (a.shape, a.dtype) for name, a in shapes.items()) else ()
   return StatePlan(blueprint, placed, jax.jit(init, out_shardings=shardings), wanted,
-                   jax.jit(start, out_shardings=shardings, donate_argnums=donated), mesh)
+                   jax.jit(start, out_shardings=shardings, donate_argnums=donated), Placement(layout, shardings))
 
 
-def state_shardings(abstract: TrainState, blueprint: Blueprint, mesh: Mesh, rules: sharding.Rules) -> Any:
+def state_shardings(abstract: TrainState, blueprint: Blueprint, layout: Layout) -> Any:
   """A TrainState of shardings for a TrainState of shapes."""
   shapes = blueprint.shapes()
   axes = {name: blueprint.axes(name) for name in shapes}
-  params: dict[str, Any] = dict(sharding.param_shardings(axes, shapes, mesh, rules))
-  whole: Any = NamedSharding(mesh, PartitionSpec())
+  params: dict[str, Any] = dict(sharding.param_shardings(axes, shapes, layout))
+  whole: Any = NamedSharding(layout.mesh, PartitionSpec())
   return TrainState(
       step=whole,
       trainable={name: params[name] for name in abstract.trainable},
       frozen={name: params[name] for name in abstract.frozen},
-      opt_state=sharding.like_params(abstract.opt_state, params, shapes, mesh),
+      opt_state=sharding.like_params(abstract.opt_state, axes, shapes, layout),
       rng=whole,
       halted=whole,
   )

@@ -13,6 +13,7 @@ from flan_jax.peft.partition import Blueprint, Params
 from flan_jax.training import losses
 from flan_jax.training.chunked_loss import batch_sums
 from flan_jax.training.optimizers import Optimizer, global_norm
+from flan_jax.training.placement import Placement, constrained
 from flan_jax.training.state import TrainState
 
 Batch = Mapping[str, Array]
@@ -38,7 +39,7 @@ def summed_gradient(blueprint: Blueprint, loss: losses.LossConfig, trainable: Pa
   """Gradient of the summed (not yet normalised) loss of one batch with respect to the trainable parameters."""
 
   def objective(params: Params) -> tuple[Float[Array, ''], losses.LossSums]:
-    model = blueprint.merge(params, frozen)
+    model = blueprint.merge(constrained(blueprint, params), frozen)
     sums = batch_sums(model, batch, loss, rngs=DropoutKeys(key))
     return sums.loss, sums
 
@@ -66,7 +67,8 @@ def accumulated_gradient(blueprint: Blueprint, loss: losses.LossConfig, state: T
 
 
 def make_train_step(blueprint: Blueprint, optimizer: Optimizer, loss: losses.LossConfig,
-                    num_microbatches: int = 1, rate_scales: Mapping[str, float] | None = None) -> TrainStep:
+                    num_microbatches: int = 1, rate_scales: Mapping[str, float] | None = None,
+                    placement: Placement | None = None) -> TrainStep:
   """Builds the jitted step; the old state's buffers are donated to the new one.
 
   Args:
@@ -75,6 +77,7 @@ def make_train_step(blueprint: Blueprint, optimizer: Optimizer, loss: losses.Los
     loss: what is minimised.
     num_microbatches: gradient accumulation; equals one large batch, token-weighted, at a fraction of the memory.
     rate_scales: factors of the learning rate by parameter name (LoRA+).
+    placement: where the state lies and by which rules activations do; left to the compiler where None.
 
   Returns:
     The step. A step whose loss or gradient is not finite leaves the state as it was, except for `halted`, and so do
@@ -101,7 +104,7 @@ def make_train_step(blueprint: Blueprint, optimizer: Optimizer, loss: losses.Los
                'grad_norm': norm, 'learning_rate': optimizer.learning_rate(state.step).astype(jnp.float32)}
     return TrainState(new[0], new[1], state.frozen, new[2], state.rng, halted), metrics
 
-  return jax.jit(step, donate_argnums=0)
+  return jax.jit(step, donate_argnums=0) if placement is None else placement.compiled(step)
 
 
 def count_tokens(batch: Batch) -> Float[Array, '']:
