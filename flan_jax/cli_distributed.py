@@ -8,11 +8,13 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
 from flan_jax.errors import UserError
 
 HEARTBEAT = 100  # seconds; JAX's own
 PATIENCE = 300  # seconds until process 0 must have started; JAX's own
+LEAVE = 10  # seconds that a process which failed waits for others that fail alike
 _EXPLICIT = ('coordinator_address', 'process_count', 'process_index')
 _EXAMPLE = '--coordinator_address=10.0.0.1:8476 --process_count=2 --process_index=0'
 # What the runtimes write into their errors when the other end of a collective is gone.
@@ -143,9 +145,18 @@ def leave(code: int) -> int:
   if code and _joined():
     sys.stdout.flush()
     sys.stderr.flush()
-    time.sleep(1)  # where all fail alike, each has its say before the coordinator is gone
+    _take_leave()
     os._exit(code)
   return code
+
+
+def _take_leave() -> None:
+  """Waits a little for the others: where all fail alike, each has its say before the coordinator is gone."""
+  from jax._src import distributed  # what Orbax uses too: the public API has no barrier that can be given up
+
+  client: Any = distributed.global_state.client
+  with contextlib.suppress(Exception):  # whatever it is, this process has told its own error and leaves
+    client.wait_at_barrier('flan_jax_leaves', 1000 * LEAVE)
 
 
 def _joined() -> bool:

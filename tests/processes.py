@@ -15,7 +15,7 @@ def free_port():
     return found.getsockname()[1]
 
 
-def flags(index, count, port, heartbeat=10):
+def flags(index, count, port, heartbeat):
   """The flags of one host."""
   return [] if count == 1 else [
     '--multiprocess_gpu', f'--coordinator_address=127.0.0.1:{port}', f'--process_count={count}',
@@ -31,19 +31,20 @@ def start(command, devices):
                           env=environment, cwd=ROOT)
 
 
-def job(command, count=2, devices=1):
+def job(command, count=2, devices=1, heartbeat=100):
   """Starts all hosts of a job.
 
   Args:
     command: of Python, without the flags of hosts.
     count: of hosts.
     devices: of each.
+    heartbeat: seconds of silence after which a host counts as dead.
   """
   port = free_port()
-  return [start([*command, *flags(index, count, port)], devices) for index in range(count)]
+  return [start([*command, *flags(index, count, port, heartbeat)], devices) for index in range(count)]
 
 
-def ended(processes, timeout=120):
+def ended(processes, timeout=400):
   """Waits for all; returns the exit code, the output and the errors of each."""
   try:
     said = [process.communicate(timeout=timeout) for process in processes]

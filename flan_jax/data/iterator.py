@@ -68,6 +68,10 @@ class BatchIterator(Iterator[dict[str, np.ndarray]]):
 
   The position is tf.data's own: file offsets, shuffle buffers, random streams and the examples half packed, so that a
   run continues as if it had never stopped (SeqIO's order is a function of the seed).
+
+  On several hosts every one of them iterates the whole stream, and takes its rows of each batch when the batch goes to
+  its devices (`training.hosts.global_batch`). A share of the rows for each host, as SeqIO's `ShardInfo` gives, would
+  make the batches depend on the number of hosts, and with them the weights, and a position would fit no other number.
   """
 
   def __init__(self, dataset: tf.data.Dataset, tasks: list[str]):

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 
 import numpy as np
 import pytest
@@ -41,6 +40,7 @@ def succeeded(ends):
   assert [code for code, _, _ in ends] == [0] * len(ends), '\n'.join(errors[-3000:] for _, _, errors in ends)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_weights_the_metrics_and_the_files_of_one(tmp_path):
   ends = run(tmp_path / 'two', 'everything')
   succeeded(ends)
@@ -90,12 +90,10 @@ def undisturbed(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize('killed', [0, 1])
 def test_when_a_host_is_killed_the_other_ends_and_one_process_goes_on(undisturbed, tmp_path, killed):
-  job = processes.job(['-m', 'tests.training.toy_host', str(tmp_path), 'slow'])
+  job = processes.job(['-m', 'tests.training.toy_host', str(tmp_path), 'slow'], heartbeat=10)
   wait_for(job[1], '9')
   job[killed].send_signal(signal.SIGKILL)
-  began = time.monotonic()
-  ends = processes.ended(job, timeout=90)
-  assert time.monotonic() - began < 60  # the heartbeat is 10 seconds, and the machine may be busy
+  ends = processes.ended(job, timeout=90)  # which is the bound: JAX's own would be 100 seconds
   assert ends[killed][0] == -signal.SIGKILL and ends[1 - killed][0] != 0
   assert 'another process of this run' in ends[1 - killed][2] or 'another task died' in ends[1 - killed][2]
   left = initial.find_checkpoint(tmp_path)
