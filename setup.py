@@ -10,11 +10,13 @@ HERE = pathlib.Path(__file__).parent
 # tensorflow-text brings the one TensorFlow that fits it; naming a second one here would let pip install two.
 REQUIRES = [
     'absl-py>=2.1',
+    'array_record>=0.8.1',
     'editdistance>=0.8.1',
     'etils>=1.12',
     'filelock>=3.13',  # by which JAX locks its compilation cache
     'flax>=0.12.6,<0.13',
     'gin-config>=0.5,<0.6',
+    'grain>=0.2.15,<0.3',
     'importlib_resources>=6.4',  # tensorflow-datasets 4.9.10 imports it and declares it for Python < 3.9 only
     'jax>=0.9.0,<0.11',
     'jaxtyping>=0.3',
@@ -39,6 +41,10 @@ REQUIRES = [
     'tensorflow-text>=2.20,<2.22',
 ]
 
+# Before 2.72 Beam wants a grpcio or dill that tensorflow and datasets have left behind. 2.77 still wants protobuf<7,
+# pyarrow<26, pillow<13, python-dateutil<3 and numpy<2.5, so that pip lowers these where the extra is asked for; and
+# sentencepiece 0.2.3 does not import under protobuf 6, which it does not declare.
+BEAM = ['apache-beam>=2.72,<3', 'sentencepiece<0.2.3']
 HUGGING_FACE = ['huggingface_hub>=1.0', 'tokenizers>=0.22', 'transformers>=5.3,<6']
 # peft before 0.21.2 asks a T5 of transformers 5.24 for a method it no longer has.
 LM_EVAL = ['lm_eval>=0.4.9,<0.5']
@@ -64,7 +70,7 @@ setuptools.setup(
     extras_require={
         'gpu': ['jax[cuda12]>=0.9.0,<0.11'],
         'tpu': ['jax[tpu]>=0.9.0,<0.11'],
-        'beam': ['apache-beam>=2.60'],
+        'beam': BEAM,
         'hf': HUGGING_FACE,
         'lm_eval': LM_EVAL,
         'test': TEST,

@@ -5,7 +5,8 @@ import platform
 
 PACKAGES = (
   'flan_jax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'seqio', 'tensorflow', 'tensorflow-text',
-  'tensorflow-datasets', 'gin-config', 'safetensors', 'rouge-score', 'sacrebleu', 'scikit-learn',
+  'tensorflow-datasets', 'grain', 'array-record', 'gin-config', 'safetensors', 'rouge-score', 'sacrebleu',
+  'scikit-learn',
 )  # fmt: skip
 
 
