@@ -1,17 +1,19 @@
 """The picture of a comparison: what is learned against what trains, and beside it what is forgotten."""
 
+from __future__ import annotations  # matplotlib is imported where something is drawn: half a second of a start
+
 import math
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
-
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from flan_jax.comparison.lines import Line, size
 from flan_jax.evaluation.plots import COLORS
 from flan_jax.evaluation.statistics import Estimate
+
+if TYPE_CHECKING:
+  from matplotlib.axes import Axes
 
 _INK, _FAINT = '#222222', '#DDDDDD'
 _LARGEST = 240.0  # the area of the largest marker, in square points
@@ -36,6 +38,9 @@ def draw(path: pathlib.Path, lines: Sequence[Line], title: str = '') -> pathlib.
   """
   if not lines:
     raise ValueError('there is no method to draw')
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from matplotlib.figure import Figure
+
   figure = Figure(figsize=(11.0, max(4.2, 1.4 + 0.3 * len(lines))), dpi=160, layout='constrained')
   FigureCanvasAgg(figure)
   left, right = figure.subplots(1, 2, width_ratios=(1.25, 1.0))

@@ -1,14 +1,15 @@
 """What all plots share: the paper, the colours, an axis of percentages, and two files of each. No pyplot."""
 
-import pathlib
+from __future__ import annotations  # matplotlib is imported where something is drawn: half a second of a start
 
-import matplotlib
-import matplotlib.ticker
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+import pathlib
+from typing import TYPE_CHECKING
 
 from flan_jax.evaluation.statistics import Estimate
+
+if TYPE_CHECKING:
+  from matplotlib.axes import Axes
+  from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, told apart by colour-blind readers; its yellow is left out, being too pale on white.
 COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#595959')
@@ -20,6 +21,10 @@ _WIDEST = 16.0
 
 def canvas(title: str, ylabel: str, *, width: float = WIDTH, height: float = HEIGHT) -> tuple[Figure, Axes]:
   """Returns a figure of this size in inches, with one pair of axes whose grid shows heights."""
+  import matplotlib.ticker
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from matplotlib.figure import Figure
+
   figure = Figure(figsize=(min(width, _WIDEST), height), dpi=DPI, layout='constrained')
   FigureCanvasAgg(figure)
   axes = figure.subplots()
@@ -81,6 +86,8 @@ def save(figure: Figure, axes: Axes, path: str | pathlib.Path) -> pathlib.Path:
   if len(labels) > 1:
     figure.legend(handles, labels, loc='outside lower center', ncols=min(len(labels), 3), frameon=False)
   figure.savefig(path)
+  import matplotlib
+
   with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': path.stem}):
     figure.savefig(path.with_suffix('.svg'), metadata=dict.fromkeys(('Creator', 'Date', 'Format', 'Type')))
   return path

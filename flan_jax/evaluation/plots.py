@@ -1,16 +1,18 @@
 """Plots of results: grouped bars with intervals and chance, and curves. Each is a PNG, and an SVG beside it."""
 
+from __future__ import annotations  # matplotlib is imported where something is drawn: half a second of a start
+
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import matplotlib.ticker
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Any
 
 from flan_jax.evaluation.drawing import COLORS, DASHES, INK, WIDTH, canvas, percentages, save, wrapped
 from flan_jax.evaluation.results import Evaluation
 from flan_jax.evaluation.statistics import Estimate
+
+if TYPE_CHECKING:
+  from matplotlib.axes import Axes
 
 _NUMBERED = 48  # more bars than this are too narrow for a number each
 # An open circle and a filled one, so small that the ring shows where both are the same.
@@ -118,6 +120,8 @@ def curves(
   if log:
     axes.set_xscale('log')
   elif all(float(x).is_integer() for points in series.values() for x, _ in points):
+    import matplotlib.ticker
+
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
   percentages(axes, estimates)
   return save(figure, axes, path)

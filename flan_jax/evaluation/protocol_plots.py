@@ -1,16 +1,19 @@
 """Plots of the held-out protocol's report: templates as dots, loss over steps, differences with intervals."""
 
+from __future__ import annotations  # matplotlib is imported where something is drawn: half a second of a start
+
 import pathlib
 from collections.abc import Mapping, Sequence
-
-import matplotlib.ticker
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING
 
 from flan_jax.evaluation.drawing import COLORS, DASHES, INK, canvas, rows_canvas, save
 from flan_jax.evaluation.protocol_run import Arm
 from flan_jax.evaluation.results import DatasetResult
 from flan_jax.evaluation.run_logs import Learning, Watched
 from flan_jax.evaluation.statistics import Estimate
+
+if TYPE_CHECKING:
+  from matplotlib.axes import Axes
 
 Change = tuple[str, str, Estimate]  # the name of its row, the series whose colour it has, the change
 
@@ -67,6 +70,8 @@ def losses(path: str | pathlib.Path, runs: Mapping[str, Learning], title: str = 
   """
   if not runs:
     raise ValueError('there is no training run to draw')
+  import matplotlib.ticker
+
   figure, axes = canvas(title, 'loss (nats per token)')
   axes.yaxis.set_major_locator(matplotlib.ticker.AutoLocator())
   for place, (name, run) in enumerate(runs.items()):

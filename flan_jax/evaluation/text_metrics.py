@@ -14,9 +14,7 @@ from typing import Any
 
 import editdistance
 import numpy as np
-import sacrebleu
 from jaxtyping import Float
-from rouge_score import rouge_scorer
 
 from flan_jax.evaluation import stated_answers
 from flan_jax.evaluation.answers import Answers, listed
@@ -103,6 +101,8 @@ def edit_similarity(answers: Answers) -> Rows:
 
 def rouge(answers: Answers) -> Rows:
   """Takes the reference with the best F1 for each type; sentences end with ' . ' as in CNN/DailyMail or a newline."""
+  from rouge_score import rouge_scorer  # half a second, with nltk behind it: not for every run that may evaluate
+
   scorer = rouge_scorer.RougeScorer(ROUGE_TYPES)
   rows = [
     scorer.score_multi([_sentences(reference) for reference in listed(target)], _sentences(text))
@@ -113,6 +113,8 @@ def rouge(answers: Answers) -> Rows:
 
 def bleu(answers: Answers) -> dict[str, float]:
   """Corpus BLEU in percent; rows may have different numbers of references."""
+  import sacrebleu  # as above
+
   references = [listed(target) for target in answers.references]
   # sacrebleu skips a None, which is how rows have different numbers of references; an empty text would count as one
   # of length zero in the brevity penalty.

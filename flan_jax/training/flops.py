@@ -85,7 +85,7 @@ def step_flops(blueprint: Blueprint, sizes: Sizes) -> Flops:
   Returns:
     The FLOPs on all devices together.
   """
-  return _Count(blueprint.merge(blueprint.shapes()), blueprint.trainable, sizes).run()
+  return _Count(_abstract(blueprint), blueprint.trainable, sizes).run()
 
 
 def forward_flops(blueprint: Blueprint, sizes: Sizes) -> float:
@@ -234,5 +234,10 @@ def _length(prompt: Any) -> int:
 
 def of_step(blueprint: Blueprint, arrays: Mapping[str, jax.Array]) -> float | None:
   """FLOPs of a training step over global arrays; None for a model that is no T5, whose formula nobody has written."""
-  model = blueprint.merge(blueprint.shapes())
-  return step_flops(blueprint, Sizes.of(arrays)).total if isinstance(model, T5) else None
+  return step_flops(blueprint, Sizes.of(arrays)).total if isinstance(_abstract(blueprint), T5) else None
+
+
+def _abstract(blueprint: Blueprint) -> Any:
+  """The model with shapes for arrays."""
+  shapes: Any = blueprint.shapes()
+  return blueprint.merge(shapes)

@@ -8,7 +8,10 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from tensorboardX import SummaryWriter
+from flan_jax.hidden import hidden
+
+with hidden('torch'):  # it would be asked for its tensors, which are not written here
+  from tensorboardX import SummaryWriter
 
 JSONL = 'metrics.jsonl'
 

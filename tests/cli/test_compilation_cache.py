@@ -1,6 +1,7 @@
 """What is compiled is kept for the next process: where, how much of it, and what happens where it cannot be."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -24,7 +25,8 @@ if sys.argv[1] == 'late':
   import jax
 sys.exit(cli.run(body))
 """
-CPUINFO = 'processor : 0\nmodel name : A\ncpu MHz : 1.0\nflags : sse avx\n\nprocessor : 1\nmodel name : A\nflags : sse avx\n'
+CPUINFO = ('processor : 0\nmodel name : A\ncpu MHz : 1.0\nflags : sse avx\n\n'
+           'processor : 1\nmodel name : A\nflags : sse avx\n')
 
 
 def run(home, when='early', **environment):
@@ -32,7 +34,7 @@ def run(home, when='early', **environment):
           if not name.startswith(('JAX_COMPILATION_CACHE', 'JAX_PERSISTENT', 'XDG_'))}
   found = subprocess.run([sys.executable, '-c', CHILD, when], capture_output=True, text=True, check=False,
                          env={**kept, 'HOME': str(home), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
-                              'PYTHONPATH': os.getcwd(), **environment})  # fmt: skip
+                              'PYTHONPATH': str(pathlib.Path.cwd()), **environment})  # fmt: skip
   assert found.returncode == 0, found.stderr
   return found.stdout.split(), found.stderr
 

@@ -15,6 +15,8 @@ TRAIN = {'MIXTURE_OR_TASK_NAME': 'quickstart_synonym', 'TRAIN_STEPS': '1', 'BATC
 CHATTER = ('All log messages before absl', 'cudart_stub', 'Path not found', 'CounterV2', 'Variant folder',
            'will be removed during packing', 'Downloading and preparing')
 
+HEAVY = ('tensorflow', 'jax', 'seqio', 'flax', 'tensorflow_datasets', 'matplotlib', 'torch', 'transformers', 'lm_eval')
+
 
 @pytest.fixture(scope='module')
 def suite(tmp_path_factory):
@@ -57,6 +59,7 @@ def training_fails(fails, tmp_path):
 
 
 @pytest.mark.parametrize(('flag', 'told'), [
+  ("PROFILE='1-3'", "--profile (PROFILE): '1-3' must be steps of this run in their order, from 1 to TRAIN_STEPS (1)"),
   ('MIXTURE_OR_TASK_NAME=quickstart_synonim', "no task or mixture 'quickstart_synonim'. Did you mean 'quickstart_syn"),
   ('MIXTURE_OR_TASK_NAME=quickstart.without_nly', "Did you mean 'quickstart.without_nli'"),
   ('MIXTURE_OR_TASK_MODULE=tasks.flan2012', "MIXTURE_OR_TASK_MODULE: cannot import 'tasks.flan2012'"),
@@ -234,6 +237,21 @@ def test_help_of_every_script_is_made_of_its_gin_file_and_is_quick():
     assert f'python -m {script.__name__} --gin' in run.stdout
   assert '  BATCH_SIZE               packed rows of a step [128]' in run.stdout
   assert '[required]' in run.stdout and 'VOCABULARY_FILE' in run.stdout and 'byt5_small' in run.stdout
+
+
+def test_a_run_starts_without_the_packages_that_it_does_not_use():
+  """Plots, other frameworks and the metrics of texts are imported when they are needed, and still can be."""
+  probe = (
+    'import sys\n'
+    'from flan_jax import cli\n'
+    'cli.load_gin(cli.parse_args(cli.parser(None, "runs/finetune.gin"), ["--gin_file=models/t5_1_1_tiny.gin",\n'
+    '             *(f"--gin.{name}=1" for name in ("MODEL_DIR", "TRAIN_STEPS", "MIXTURE_OR_TASK_NAME"))]))\n'
+    'idle = {"torch", "transformers", "matplotlib", "sklearn", "pandas", "nltk", "sacrebleu"} & set(sys.modules)\n'
+    'import matplotlib, pandas, scipy.stats\n'
+    'sys.exit(f"imported {idle}" if idle else 0)\n'
+  )
+  run = subprocess.run([sys.executable, '-c', probe], capture_output=True, text=True, check=False)
+  assert run.returncode == 0, run.stderr
 
 
 def test_a_dry_run_prints_its_plan_and_nothing_else_and_writes_nothing(suite, tmp_path):

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from flan_jax import cli
 from flan_jax.errors import UserError
 from flan_jax.peft.partition import make_blueprint
 from flan_jax.training import flops, losses, metrics_log, peaks, profiling, progress, speed, step, window
+from scripts import train
 from tests.training import toy
 
 
@@ -38,7 +40,7 @@ def test_every_entry_of_a_run_tells_speed_padding_flops_memory_and_waiting(trace
     assert entry['padding_share'] == pytest.approx(1.0 - np.mean(held))
     assert entry['step_seconds'] * entry['steps_per_second'] == pytest.approx(1.0)
     assert entry['tokens_per_second'] * entry['step_seconds'] == pytest.approx(np.mean(held) * 2 * 8 * 4)
-    assert 0.0 < entry['step_seconds_median'] and 0.0 < entry['data_wait_share'] <= 1.0
+    assert entry['step_seconds_median'] > 0.0 and 0.0 < entry['data_wait_share'] <= 1.0
     assert 'model_flops_share_of_peak' not in entry  # a CPU has no published peak
     sizes = flops.Sizes(8, 4, 8, 4)
     work = flops.step_flops(result.plan.blueprint, sizes).total
@@ -70,6 +72,14 @@ def test_a_bad_range_is_one_sentence_before_anything_is_made(tmp_path, text, tol
     toy.run(tmp_path / 'run', 20, profile=text)
   assert told in str(caught.value) and repr(text) in str(caught.value) and '\n' not in str(caught.value)
   assert not (tmp_path / 'run').exists()
+
+
+def test_the_flag_is_the_macro(monkeypatch):
+  bindings = []
+  monkeypatch.setattr(cli, 'load_gin', lambda args: bindings.extend(args.gin_bindings))
+  monkeypatch.setattr(cli, 'call', lambda name, args: None)
+  assert train.main(['--profile=10-14', '--gin.TRAIN_STEPS=20']) == 0
+  assert bindings == ["PROFILE='10-14'", 'TRAIN_STEPS=20']
 
 
 def test_ranges():
