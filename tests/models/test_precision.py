@@ -19,7 +19,10 @@ LARGEST = 65504.0  # of float16
 
 def outgrown(**changes):
   """A model whose feed-forward blocks add more than float16 holds to the residual stream, as trained T5s do."""
-  model = tiny_model(**changes)
+  return grown(tiny_model(**changes))
+
+
+def grown(model):
   for layer in (*model.encoder.layers, *model.decoder.layers):
     layer.mlp.wo.kernel.set_value(layer.mlp.wo.kernel[...] * 3e5)
   return model
@@ -36,8 +39,8 @@ def test_the_residual_stream_is_out_of_range():
   """What the other tests rest on; `encoder_norm` hides it from the outputs."""
   model = outgrown()
   x = model.token_embedder(batch()['encoder_input_tokens'])
-  grown = model.encoder.layers[0].mlp(model.encoder.layers[0].pre_mlp_layer_norm(x))
-  assert float(jnp.abs(grown).max()) > 2 * LARGEST
+  added = model.encoder.layers[0].mlp(model.encoder.layers[0].pre_mlp_layer_norm(x))
+  assert float(jnp.abs(added).max()) > 2 * LARGEST
 
 
 @pytest.mark.parametrize('dtype', NARROW)
@@ -56,8 +59,8 @@ def test_logits_stay_near_those_of_float32(dtype, changes):
 @pytest.mark.parametrize('method', [Full(), LoRA(rank=2)], ids=lambda method: method.name)
 def test_training_goes_through_it_and_learns_as_float32_does(dtype, method):
   def train(dtype):
-    optimizer = optimizers.adamw(3e-2)
-    plan = plan_state(lambda _: outgrown(dtype=dtype, logits_via_embedding=False), method, optimizer,
+    optimizer, config = optimizers.adamw(3e-2), tiny_config(dtype=dtype, logits_via_embedding=False)
+    plan = plan_state(lambda rngs: grown(T5(config, rngs=rngs)), method, optimizer,
                       sharding.Partitioner(num_devices=1), 0)
     step = make_train_step(plan.blueprint, optimizer, losses.LossConfig())
     state, found = plan.init(), []
