@@ -12,7 +12,7 @@ import pytest
 
 from flan_jax import arguments, cli, configurables, gin_files, gin_text
 from flan_jax.models import T5, T5Config
-from flan_jax.training import loop
+from flan_jax.training import loop, sharding
 
 FILES = {path.relative_to(gin_text.PACKAGED).as_posix(): path for path in sorted(gin_text.PACKAGED.rglob('*.gin'))}
 COUNTS = {
@@ -88,6 +88,17 @@ def shallow(bindings):
 def count_at_full_depth(table, config):
   layers = {'encoder': config.num_encoder_layers, 'decoder': config.num_decoder_layers}
   return sum(row.size * (layers[row.name.split('/')[0]] if '/layers/' in row.name else 1) for row in table.rows)
+
+
+def test_the_mesh_of_a_run_is_set_by_macros():
+  files, _ = command_for('peft/lora.gin')
+  mesh = ['NUM_PARTITIONS=2', 'FSDP=4', 'ACTIVATION_PARTITIONING_DIMS=2', 'PARAMETER_PARTITIONING_DIMS=2',
+          "training.standard_logical_axis_rules.additional_rules=[('relpos_buckets', 'fsdp')]"]
+  gin_files.load(gin_files.Sources(files, [*required(files), *mesh]), configurables.register())
+  partitioner = gin.get_bindings('runs.finetune', resolve_references=True)['partitioner']
+  assert dict(partitioner.mesh().shape) == {'data': 1, 'fsdp': 4, 'model': 2}
+  assert list(partitioner.rules()) == [
+    *sharding.standard_logical_axis_rules(2, 2), ('relpos_buckets', 'fsdp')]
 
 
 @pytest.mark.parametrize('name', FILES)

@@ -75,6 +75,7 @@ def test_padding_is_no_example():
   (int, [3], [True, 3.0, '3', None]), (float, [3, 0.5], [True, '0.5']), (str | None, ['a', None], [3]),
   (tuple[str, ...], [('a',), ['a']], ['a', (1,)]), (dict[str, int], [{'a': 1}], [{'a': 'b'}, 3]),
   (seqio.Vocabulary, [seqio.PassThroughVocabulary(3)], ['t5']), (bool, [True], [0]),
+  (tuple[str, int | None], [('a', 3), ['a', None]], [('a',), ('a', 'b'), 'ab', ('a', 3, 3)]),
 ])  # fmt: skip
 def test_values_are_held_to_the_kinds_of_a_signature(hint, good, bad):
   assert all(arguments.accepts(value, hint) for value in good)
