@@ -83,8 +83,10 @@ class BatchIterator(Iterator[dict[str, np.ndarray]]):
     """
     self._iterator = iter(dataset.prefetch(4).with_options(options()))
     self._tasks = tasks
+    self._begun = False
 
   def __next__(self) -> dict[str, np.ndarray]:
+    self._begun = True
     try:
       return {name: tensor.numpy() for name, tensor in next(self._iterator).items()}
     except StopIteration:
@@ -105,7 +107,14 @@ class BatchIterator(Iterator[dict[str, np.ndarray]]):
       return buffer.getvalue()
 
   def set_state(self, state: bytes) -> None:
-    """Moves to a position that `get_state` gave, of the same mixture, lengths, batch size and seed."""
+    """Moves to a position that `get_state` gave, of the same mixture, lengths, batch size and seed.
+
+    Raises:
+      RuntimeError: where batches were read already. tf.data would not go back to the very beginning: shuffles that have
+        begun go on to the seeds of another epoch.
+    """
+    if self._begun:
+      raise RuntimeError('a position can only be set before the first batch: make a new iterator')
     with tempfile.TemporaryDirectory() as folder:
       with tarfile.open(fileobj=io.BytesIO(state)) as archive:
         archive.extractall(folder, filter='data')

@@ -169,7 +169,7 @@ def finetune(
   def notes() -> Iterator[str]:
     yield from (f'training on {mixture}:', *plan.training_rows(mixture, brief=True), *left_out, *clean.lines, *not_kept)
     if not checkpoint_folders(pathlib.Path(model_dir)):
-      yield from first_look.look(stream, count)
+      yield from first_look.look(batches('train', random_seed), count)
 
   result = loop.train(
     model_dir=pathlib.Path(model_dir), batches=stream, train_steps=train_steps, evaluators=evaluators,

@@ -20,20 +20,19 @@ def counter(mixture_or_task: str) -> CountExamples:
 
 
 def look(stream: BatchIterator, count: Callable[[Mapping[str, np.ndarray]], Mapping[str, int]]) -> list[str]:
-  """Reads the first batches, says what was cut and left out, and goes back to where the stream was.
+  """Reads the first batches and says what was cut and left out.
 
   Args:
-    stream: the run's batches, from their beginning.
+    stream: batches like the run's, which are used up. Not the run's own: tf.data cannot go back to the beginning of
+      what has begun, since its shuffles go on to the seeds of another epoch.
     count: see `counter`.
 
   Returns:
     Lines for the start of the run.
   """
-  position = stream.get_state()
   totals: collections.Counter[str] = collections.Counter()
   while totals[example_counts.EXAMPLES] < EXAMPLES:
     totals.update(count(next(stream)))
-  stream.set_state(position)
   seen = f'of the first {totals[example_counts.EXAMPLES]:,} examples'
   lines = example_counts.tell(example_counts.by_task(totals))
   return [f'{seen}:', *lines] if lines else [f'{seen} none is cut, and no row between them left out']

@@ -49,6 +49,13 @@ def test_a_position_gives_the_batches_that_came_after_it(mixture, stream, positi
   assert all(same(next(resumed), batch) for _, batch in stream[position:])
 
 
+def test_a_stream_that_has_begun_is_not_turned_back(mixture, stream):
+  begun = iterator.batches(mixture, LENGTHS, 4, seed=3)
+  next(begun)
+  with pytest.raises(RuntimeError, match='before the first batch'):
+    begun.set_state(stream[0][0])
+
+
 OTHER_PROCESS = """
 import pathlib, sys
 import numpy as np, seqio
