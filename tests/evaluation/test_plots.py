@@ -141,7 +141,7 @@ def test_paired_bars_tell_a_deaf_model_from_a_guessing_one(tmp_path):
 
 def test_paired_bars_name_both_halves_in_the_legend(tmp_path, monkeypatch):
   drawn = []
-  monkeypatch.setattr(drawing.Figure, 'savefig', lambda figure, path, **options: drawn.append(figure))
+  monkeypatch.setattr(Figure, 'savefig', lambda figure, path, **options: drawn.append(figure))
   plots.paired_bars(tmp_path / 'paired.png', judged.evaluations())
   legend, = drawn[0].legends
   assert {text.get_text() for text in legend.get_texts()} == {*judged.HALVES, 'chance', 'plain', 'opposite'}

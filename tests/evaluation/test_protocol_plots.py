@@ -12,7 +12,7 @@ from tests.evaluation import protocol_folder
 def drawn(monkeypatch):
   """The axes that are saved."""
   saved = []
-  monkeypatch.setattr(drawing.Figure, 'savefig', lambda figure, path, **options: saved.append(figure.axes[0]))
+  monkeypatch.setattr(Figure, 'savefig', lambda figure, path, **options: saved.append(figure.axes[0]))
   return saved
 
 
