@@ -4,8 +4,9 @@ import numpy as np
 import PIL.Image
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
-from flan_jax.evaluation import drawing, plots
+from flan_jax.evaluation import plots
 from flan_jax.evaluation.statistics import Estimate
 from tests.evaluation import judged
 

@@ -1,5 +1,6 @@
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from flan_jax.evaluation import drawing, protocol_plots
 from flan_jax.evaluation.protocol_run import Arm
