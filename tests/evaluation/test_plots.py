@@ -4,8 +4,9 @@ import numpy as np
 import PIL.Image
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
-from flan_jax.evaluation import drawing, plots
+from flan_jax.evaluation import plots
 from flan_jax.evaluation.statistics import Estimate
 from tests.evaluation import judged
 
@@ -141,7 +142,7 @@ def test_paired_bars_tell_a_deaf_model_from_a_guessing_one(tmp_path):
 
 def test_paired_bars_name_both_halves_in_the_legend(tmp_path, monkeypatch):
   drawn = []
-  monkeypatch.setattr(drawing.Figure, 'savefig', lambda figure, path, **options: drawn.append(figure))
+  monkeypatch.setattr(Figure, 'savefig', lambda figure, path, **options: drawn.append(figure))
   plots.paired_bars(tmp_path / 'paired.png', judged.evaluations())
   legend, = drawn[0].legends
   assert {text.get_text() for text in legend.get_texts()} == {*judged.HALVES, 'chance', 'plain', 'opposite'}

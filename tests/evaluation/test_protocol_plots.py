@@ -1,5 +1,6 @@
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from flan_jax.evaluation import drawing, protocol_plots
 from flan_jax.evaluation.protocol_run import Arm
@@ -12,7 +13,7 @@ from tests.evaluation import protocol_folder
 def drawn(monkeypatch):
   """The axes that are saved."""
   saved = []
-  monkeypatch.setattr(drawing.Figure, 'savefig', lambda figure, path, **options: saved.append(figure.axes[0]))
+  monkeypatch.setattr(Figure, 'savefig', lambda figure, path, **options: saved.append(figure.axes[0]))
   return saved
 
 
