@@ -5,6 +5,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from flan_jax.models import logical
+
 
 def dropout(x: Float[Array, '... length d'], rate: float, rngs: nnx.Rngs | None) -> Float[Array, '... length d']:
   """Drops features, the same ones along the length axis (T5), and rescales the rest.
@@ -83,7 +85,7 @@ class Dense(nnx.Module):
     x = x.astype(self.dtype)
     for adapter in self.adapters.values():
       x = adapter.before(x)
-    y = x @ kernel.astype(self.dtype)
+    y = x @ logical.gathered(kernel.astype(self.dtype), *self.axes)
     for adapter in self.adapters.values():
       y = adapter.after(x, y, kernel, rngs=rngs)
     if self.bias is not None:
@@ -108,7 +110,7 @@ class Embed(nnx.Module):
 
   def attend(self, x: Float[Array, '*batch length embed']) -> Float[Array, '*batch length vocab']:
     """Returns float32 logits against every row, scaled by embed**-0.5 as in T5 1.0."""
-    table = self.embedding[...].astype(jnp.float32)
+    table = logical.gathered(self.embedding[...].astype(jnp.float32), 'vocab', 'embed')
     return (x.astype(jnp.float32) * x.shape[-1] ** -0.5) @ table.T
 
 

@@ -89,6 +89,11 @@ class Layout:
     """Where one array lies."""
     return NamedSharding(self.mesh, self.resolve(names, shape)[0])
 
+  def gathered(self) -> 'Layout':
+    """The layout without the mesh axes that the rows of activations take."""
+    rows = {axis for name, axes in self.rules if name == 'batch' for axis in self._split_over(axes)}
+    return Layout(self.mesh, [rule for rule in self.rules if not rows.intersection(self._split_over(rule[1]))])
+
   def _split_over(self, axes: MeshAxes) -> tuple[str, ...]:
     """The axes of a rule that have more than one device."""
     return tuple(axis for axis in ((axes,) if isinstance(axes, str) else axes or ()) if self.mesh.shape[axis] > 1)
@@ -144,3 +149,31 @@ def constrain(x: Array, *names: str | None) -> Array:
     notes.update(missed.values())
   entries = [PartitionSpec.UNCONSTRAINED if place in missed else entry for place, entry in enumerate(spec)]
   return jax.lax.with_sharding_constraint(x, NamedSharding(layout.mesh, PartitionSpec(*entries)))
+
+
+def gathered(kernel: Array, *names: str | None) -> Array:
+  """Brings a kernel together over the devices that have rows of their own, for its product with activations.
+
+  Each of them needs it whole for its rows. Left to find this out, XLA (jaxlib 0.10.2) mixes up the rows of a product
+  of [rows over data and fsdp, mlp over model] and [mlp over model, embed over fsdp] that is to have embed over model,
+  where fsdp and model are of one size. The gradient is laid out as the kernel was, so that no device sums it whole.
+
+  Args:
+    kernel: a parameter, in the dtype of the product.
+    *names: a logical name or None for each of its dimensions.
+
+  Returns:
+    The same values; the very kernel where no layout is in force.
+  """
+  layout = _in_force.get()
+  if layout is None or layout.mesh.size == 1:
+    return kernel
+  whole, apart = layout.gathered().sharding(names, kernel.shape), layout.sharding(names, kernel.shape)
+
+  @jax.custom_vjp
+  def gather(kernel: Array) -> Array:
+    return jax.lax.with_sharding_constraint(kernel, whole)
+
+  gather.defvjp(lambda kernel: (gather(kernel), None),
+                lambda _, gradient: (jax.lax.with_sharding_constraint(gradient, apart),))
+  return gather(kernel)
