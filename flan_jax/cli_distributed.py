@@ -112,7 +112,10 @@ def join(args: argparse.Namespace) -> None:
                     '--coordinator_address and --process_count, a free port, and a start within five minutes.'
                     ) from error
   if jax.process_index():
-    sys.stdout = open(os.devnull, 'w', encoding='utf-8')  # noqa: PTH123, SIM115
+    sys.stdout.flush()
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)  # the descriptor: native code prints too
+    os.close(silence)
 
 
 @contextlib.contextmanager
