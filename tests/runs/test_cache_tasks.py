@@ -87,7 +87,8 @@ SHUFFLED = {'shuffle': True}
 
 @pytest.mark.parametrize(('task', 'ways'), [
   ('made.many', ({'shuffle': False}, SHUFFLED, SHUFFLED | {'shard_info': seqio.ShardInfo(1, 2)})),
-  ('made.own', (SHUFFLED,)), ('made.many.round_robin', (SHUFFLED | {'split': 'validation'},)),
+  ('made.own', (SHUFFLED,)), ('made.many.5shot', (SHUFFLED | {'num_epochs': 1},)),
+  ('made.many.round_robin', (SHUFFLED | {'split': 'validation'},)),
 ])
 def test_examples_and_their_order_are_those_of_the_rows(made, tmp_path, task, ways):
   cache_tasks([task], str(tmp_path), modules=())
@@ -179,6 +180,16 @@ def test_mistakes_are_one_sentence(tmp_path, capfd, flags, told):
   lines = capfd.readouterr().err.splitlines()
   assert len(lines) == 1 and told in lines[0], lines
   assert not list(tmp_path.iterdir())
+
+
+def test_a_cache_that_only_seqio_made_is_read_in_its_order(made, tmp_path):
+  cache_tasks(['made.many'], str(tmp_path), modules=())
+  for path in (tmp_path / 'made.many').glob('pieces.*'):
+    path.unlink()
+  use(tmp_path)
+  texts = [sorted(tuple(np.trim_zeros(example['inputs'], 'b')) for example in examples(
+    'made.many.template_1', cached, shuffle=False, num_epochs=1)) for cached in (True, False)]  # fmt: skip
+  assert texts[0] == texts[1] and len(set(texts[0])) > 1
 
 
 @pytest.mark.skipif(HAS_BEAM, reason='Apache Beam is installed')
