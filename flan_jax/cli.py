@@ -5,6 +5,7 @@ import contextlib
 import inspect
 import os
 import sys
+import tokenize
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -123,9 +124,13 @@ def _sets(args: argparse.Namespace, macro: str) -> bool:
   """Whether the flags, or a gin file that they name, set a macro."""
   from flan_jax import gin_text
 
-  files = gin_text.closure(args.gin_file, _search_paths(args))
-  return (any(binding.partition('=')[0].strip() == macro for binding in args.gin_bindings)
-          or macro in gin_text.macros_of(*files))
+  if any(binding.partition('=')[0].strip() == macro for binding in args.gin_bindings):
+    return True
+  for path in gin_text.closure(args.gin_file, _search_paths(args)):
+    with contextlib.suppress(SyntaxError, tokenize.TokenError):  # told when the file is loaded
+      if macro in gin_text.macros_of(path):
+        return True
+  return False
 
 
 def _search_paths(args: argparse.Namespace) -> list[str]:

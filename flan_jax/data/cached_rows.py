@@ -51,8 +51,8 @@ class CachedRows(seqio.DataSource):
     rows = sum(self._pieces['rows'])
     now = source.num_input_examples(split)
     if now != rows:
-      raise UserError(f'The cache of {task!r} in {folder} was made of {rows:,} {split!r} rows, and there are {now:,} '
-                      'now: run scripts.cache_tasks with --overwrite.')
+      raise UserError(f'The cache of {task!r} in {folder} was made of {rows:,} {str(split)!r} rows, and there are '
+                      f'{now:,} now: run scripts.cache_tasks with --overwrite.')
 
   @property
   def supports_arbitrary_sharding(self) -> bool:

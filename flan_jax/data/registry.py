@@ -51,9 +51,9 @@ class FlanTask(seqio.Task):
     return own if own or other == self.name else seqio.TaskRegistry.get(other).cache_dir
 
   def _get_cached_source(self, split: str, file_shuffle_buffer_size: int | None = None) -> seqio.DataSource:
-    self.assert_cached()
-    if cached_rows.is_ours(self.cache_dir, split):
-      return cached_rows.CachedRows(self.name, self.source, self.cache_dir, split)
+    folder = self.cache_dir
+    if folder and cached_rows.is_ours(folder, split):
+      return cached_rows.CachedRows(self.name, self.source, folder, split)
     return super()._get_cached_source(split, file_shuffle_buffer_size)
 
   def _trim_output_features(self, dataset: tf.data.Dataset, sequence_length: object) -> tf.data.Dataset:

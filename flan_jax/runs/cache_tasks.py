@@ -42,6 +42,8 @@ def cache_tasks(names: Sequence[str], cache_dir: str, *, modules: Sequence[str] 
     waiting[task], left_out = cache.pieces(task, cache_dir, modules, tfds_data_dir)
     for reason in left_out:
       print(f'{task}: left out: {reason}')
+  if not waiting:
+    return {}
   write = _writer(pipeline_options)
   for members in waiting.values():
     cache.clear(members[0].folder)

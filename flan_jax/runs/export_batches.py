@@ -1,5 +1,6 @@
 """A mixture as packed rows of tokens in files, for machines that train without TensorFlow."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -46,8 +47,8 @@ def export_batches(
     method: leave room for its soft prompts in packed rows.
     mixture_or_task_module: modules to import, which register the tasks.
     split: which rows.
-    num_rows: how many (packed) rows; None writes as many examples as the tasks' rates sum up to: one pass over a
-      mixture whose every dataset gives its rows, at most the cap.
+    num_rows: how many (packed) rows; None writes examples until the first of the tasks has given all its rows: a
+      whole task, and of a mixture as much as there is without repeating a row.
     rows_per_shard: of a file.
     pack: several examples to a row.
     use_cached_tasks: read SeqIO's offline caches.
@@ -104,9 +105,8 @@ def summary(index: format.Index) -> list[str]:
 
 
 def _one_pass(mixture: str, split: str) -> int:
-  """The examples of one pass: a mixture's rates are its datasets' rows, at most the cap; a task's are its rows."""
-  found = mixing.mixed(mixture, split)
-  return round(sum(part.rate for part in found)) if len(found) > 1 else found[0].rows
+  """The examples after which the first of the tasks has given all its rows, and would begin again."""
+  return math.ceil(min(part.rows / part.share for part in mixing.mixed(mixture, split)))
 
 
 def _until(stream: Iterator[dict[str, np.ndarray]], rows: int | None, examples: int | None

@@ -6,8 +6,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
-
 from flan_jax.errors import UserError
 from flan_jax.exported.format import INDEX, Index
 from flan_jax.exported.reader import ExportedBatches, ExportedRows
@@ -97,8 +95,7 @@ def finetune_exported(
   check(rows, model, method, task_feature_lengths)
 
   def batches(source: ExportedRows, *, ordered: bool) -> ExportedBatches:
-    return ExportedBatches(source, batch_size, random_seed, process_index=jax.process_index(),
-                           process_count=jax.process_count(), ordered=ordered)
+    return ExportedBatches(source, batch_size, random_seed, ordered=ordered)
 
   stream, index = batches(rows, ordered=False), rows.index
   shared: dict[str, Any] = {

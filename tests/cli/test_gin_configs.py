@@ -26,6 +26,7 @@ COUNTS = {
   'byt5_xxl': 12_906_899_328,
 }  # fmt: skip
 PUBLISHED = re.compile(r'(t5_1_[01]|mt5|byt5)_(small|base|large|3b|11b|xl|xxl)')
+LENGTHS = {'inputs': 512, 'targets': 128}  # where a run takes what its rows have
 VALUES = {'TRAIN_STEPS': '100', 'OLD_TASKS': "('flan2021.sst2',)"}
 
 
@@ -75,7 +76,7 @@ def dry_run(bindings, optimizer):
   config = bindings['model']
   method = bindings.get('method')
   prompts = method.prompt_lengths if method else {}
-  batch = batch_of(bindings.get('batch_size', 8), bindings['task_feature_lengths'], prompts)
+  batch = batch_of(bindings.get('batch_size', 8), bindings['task_feature_lengths'] or LENGTHS, prompts)
   return loop.dry_run(make_model=lambda rngs: T5(config, rngs=rngs), batch=batch, optimizer=optimizer,
                       method=method, loss=bindings.get('loss'))
 
@@ -167,6 +168,9 @@ def test_peft_run_and_experiment_files_can_be_run_on_shapes(name):
     planned = dry_run({**shallow(bindings), 'method': entry.method}, entry.optimizer)
     assert 0 < planned.table.trainable <= planned.table.total
   if run == 'compare_peft':
+    return
+  if run == 'export_batches':  # has no model; its method says how much room packed rows leave
+    assert 'model' not in bindings and bindings['method'].prompt_lengths == {}
     return
   optimizers = [stage.optimizer for stage in bindings.get('stages', ())] or [bindings.get('optimizer')]
   if optimizers == [None]:  # a run that trains nothing
