@@ -43,8 +43,9 @@ $(VENV)/.run: requirements.lock setup.py | $(BIN)/python
 	$(PIP) install --quiet --no-deps --editable .
 	touch $@
 
-$(VENV)/.test: requirements-test.lock $(VENV)/.run
+$(VENV)/.test: requirements-test.lock requirements-beam.lock $(VENV)/.run
 	$(PIP) install --quiet -r requirements.lock -r requirements-test.lock
+	$(PIP) install --quiet --no-deps -r requirements-beam.lock
 	touch $@
 
 lock: | $(BIN)/python  ## resolve the newest versions that setup.py allows and pin them

@@ -11,6 +11,7 @@ from array_record.python.array_record_module import ArrayRecordReader
 from flan_jax.data import provenance
 from flan_jax.errors import UserError
 from flan_jax.exported.format import Index, decode, read_index
+from flan_jax.training.hosts import OwnRows
 
 _AHEAD = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)  # batches that are read while a step runs
 
@@ -87,31 +88,28 @@ class ExportedBatches(Iterator[dict[str, np.ndarray]]):
   whatever the number of hosts: each of them reads its own rows of every batch.
   """
 
-  def __init__(self, rows: ExportedRows, batch_size: int, seed: int = 0, *, process_index: int = 0,
-               process_count: int = 1, ordered: bool = False):
+  def __init__(self, rows: ExportedRows, batch_size: int, seed: int = 0, *, own: slice | None = None,
+               ordered: bool = False):
     """Starts at the beginning.
 
     Args:
       rows: what to read.
       batch_size: rows of a batch over all hosts.
       seed: of the order.
-      process_index: which host this is: it gets the rows from `process_index / process_count` of each batch on.
-      process_count: how many hosts there are.
+      own: which rows of each batch this host reads; None for all.
       ordered: once through the rows as they were written, and stop (evaluation); what fills no batch is left out.
 
     Raises:
-      UserError: where the batch has more rows than the export, or its rows do not go evenly over the hosts.
+      UserError: where the batch has more rows than the export,
     """
     if not 1 <= batch_size <= len(rows):
       raise UserError(f'BATCH_SIZE ({batch_size}) must be between 1 and the {len(rows):,} rows of {rows.folder}.')
-    if batch_size % process_count:
-      raise UserError(f'BATCH_SIZE ({batch_size}) must be a multiple of the {process_count} hosts that share it.')
-    share = batch_size // process_count
-    own = slice(process_index * share, (process_index + 1) * share)
+    chosen_rows = slice(None) if own is None else own
+    self.own_rows = None if own is None else OwnRows(own, batch_size)
     numbers = grain.MapDataset.range(len(rows))
     if not ordered:
       numbers = numbers.seed(seed % 2**32).shuffle().repeat()
-    batches = numbers.batch(batch_size, drop_remainder=True).map(lambda chosen: rows.read(chosen[own]))
+    batches = numbers.batch(batch_size, drop_remainder=True).map(lambda chosen: rows.read(chosen[chosen_rows]))
     self._iterator = iter(batches.to_iter_dataset(_AHEAD))
     self._tasks = list(rows.index.tasks)
     self._identity = {'export': rows.index.digest, 'seed': seed, 'batch_size': batch_size}

@@ -13,7 +13,7 @@ from flan_jax.models import T5, T5Config
 from flan_jax.peft import Full, Method
 from flan_jax.runs import plan_lines
 from flan_jax.runs.example_counter import counter_of
-from flan_jax.training import example_counts, loop, losses, profiling, sharding
+from flan_jax.training import example_counts, hosts, loop, losses, profiling, sharding
 from flan_jax.training.evaluators import Evaluator, LossEvaluator
 from flan_jax.training.initial_rules import Rules
 from flan_jax.training.optimizers import Optimizer
@@ -95,7 +95,9 @@ def finetune_exported(
   check(rows, model, method, task_feature_lengths)
 
   def batches(source: ExportedRows, *, ordered: bool) -> ExportedBatches:
-    return ExportedBatches(source, batch_size, random_seed, ordered=ordered)
+    # Evaluations are run by every host as a whole, so all read all of what is evaluated.
+    own = None if ordered else hosts.own_rows(sharding.batch_sharding(partitioner.mesh()), batch_size)
+    return ExportedBatches(source, batch_size, random_seed, own=own, ordered=ordered)
 
   stream, index = batches(rows, ordered=False), rows.index
   shared: dict[str, Any] = {

@@ -13,7 +13,7 @@ import signal
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -25,6 +25,13 @@ from jaxtyping import Array
 from flan_jax.errors import UserError
 from flan_jax.training.metrics_log import MetricsLog
 from flan_jax.training.signals import StopSignals
+
+
+class OwnRows(NamedTuple):
+  """Which rows of each batch a host reads, and how many a batch has over all hosts."""
+
+  rows: slice
+  of: int
 
 
 def several() -> bool:
@@ -78,19 +85,35 @@ def from_first(values: Mapping[str, float]) -> dict[str, float]:
     **values}
 
 
-def global_batch(batch: Mapping[str, np.ndarray], sharding: NamedSharding) -> dict[str, Array]:
-  """Sends to this host's devices their rows of a batch that every host has whole.
+def own_rows(sharding: NamedSharding, rows: int) -> slice | None:
+  """Returns the rows of a batch that this host's devices need, as one range; None where one process has them all."""
+  if not several():
+    return None
+  ranges = [index[0].indices(rows) for index in sharding.addressable_devices_indices_map((rows,)).values() if index]
+  return slice(min(start for start, _, _ in ranges), max(stop for _, stop, _ in ranges))
+
+
+def global_batch(batch: Mapping[str, np.ndarray], sharding: NamedSharding, own: OwnRows | None = None) -> dict[
+    str, Array]:
+  """Sends to this host's devices their rows of a batch.
 
   Args:
-    batch: the same arrays [rows, ...] on every host.
+    batch: arrays [rows, ...], the same on every host, or this host's own rows.
     sharding: of the rows.
+    own: which rows of how many the batch holds; None where it holds all.
 
   Returns:
     Global arrays: row n is where it would be with one process, whatever the number of hosts.
   """
 
   def place(value: np.ndarray) -> Array:
-    return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
+    first, rows = (0, len(value)) if own is None else (own.rows.start, own.of)
+
+    def part(index: Any) -> np.ndarray:
+      start, stop, _ = index[0].indices(rows)
+      return value[(slice(start - first, stop - first), *index[1:])]
+
+    return jax.make_array_from_callback((rows, *value.shape[1:]), sharding, part)
 
   return {name: place(value) for name, value in batch.items()}
 
@@ -133,19 +156,24 @@ def _split_again(array: Array, mesh: Mesh) -> Array:
 
 
 class RowsSeen:
-  """A running digest of the rows that this host was given, to be compared with the other hosts'."""
+  """A running digest of the rows that this host was given, to be compared with the other hosts'.
 
-  def __init__(self) -> None:
+  Where each host reads rows of its own, there is nothing to compare.
+  """
+
+  def __init__(self, own: OwnRows | None = None) -> None:
     self._digest = 0
+    self._compares = several() and own is None
 
   def add(self, batch: Mapping[str, np.ndarray]) -> None:
     """Takes in a batch."""
-    if several():
+    if self._compares:
       self._digest = zlib.crc32(batch['decoder_target_tokens'].tobytes(), self._digest)
 
   def compare(self) -> None:
     """Raises UserError where another host was given other rows."""
-    agree('order of rows (the digests of the batches differ)', str(self._digest))
+    if self._compares:
+      agree('order of rows (the digests of the batches differ)', str(self._digest))
 
 
 class _NoLog:

@@ -44,7 +44,10 @@ ADAPTER = 'adapter'
 
 
 class Batches(Protocol):
-  """An iterator of numpy batches under seqio's names whose position can be saved; 'provenance' stays on the host."""
+  """An iterator of numpy batches under seqio's names whose position can be saved; 'provenance' stays on the host.
+
+  Every host iterates the same batches, unless an attribute `own_rows` (`hosts.OwnRows`) says which rows it has.
+  """
 
   def __next__(self) -> dict[str, np.ndarray]:
     """The next batch."""
@@ -274,13 +277,14 @@ class _Run:
   def steps(self, state: TrainState, start: int, step_fn: TrainStep, signals: StopSignals) -> tuple[TrainState, int]:
     """Runs from `start` to the end of the run or the first signal."""
     placement = sharding.batch_sharding(self.plan.mesh)
-    window, seen, step = Window(), hosts.RowsSeen(), start
+    own = getattr(self.batches, 'own_rows', None)
+    window, seen, step = Window(), hosts.RowsSeen(own), start
     if step == 0:
       self.evaluate(step, state)
     while step < self.schedule.train_steps and signals.requested is None:
       with window.waiting():
         batch = next(self.batches)
-      arrays = sharding.put_batch({k: v for k, v in batch.items() if k != PROVENANCE}, placement)
+      arrays = sharding.put_batch({k: v for k, v in batch.items() if k != PROVENANCE}, placement, own)
       if step == start:
         self.begin(step_fn, state, arrays)
         window.begin()
@@ -317,7 +321,9 @@ class _Run:
     fault = fetched.first_fault()
     if fault is not None:
       raise faults.stop(self.model_dir, *fault, state, self.describe)
-    measured = fetched.metrics(self.loss, self.count, self.work)
+    # What every host counts of its own rows is added up; of the same rows, one count is enough.
+    combine = hosts.summed if getattr(self.batches, 'own_rows', None) else None
+    measured = fetched.metrics(self.loss, self.count, self.work, combine)
     metrics, told = example_counts.overall(measured), example_counts.by_task(measured)
     self.latest['train'] = metrics
     if told:

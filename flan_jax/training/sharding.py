@@ -176,17 +176,19 @@ def check_rows(rows: int, mesh: Mesh, num_microbatches: int = 1) -> None:
     raise UserError(f'num_microbatches ({num_microbatches}) must divide BATCH_SIZE ({rows})')
 
 
-def put_batch(batch: Mapping[str, np.ndarray], sharding: NamedSharding) -> dict[str, jax.Array]:
+def put_batch(batch: Mapping[str, np.ndarray], sharding: NamedSharding,
+              own: hosts.OwnRows | None = None) -> dict[str, jax.Array]:
   """Sends rows to the devices of this host that hold them.
 
   Args:
-    batch: arrays [rows, ...], the same on every host. The runtime may read them while the step runs: they must not be
-      written to afterwards.
+    batch: arrays [rows, ...], the same on every host unless `own` says otherwise. The runtime may read them while the
+      step runs: they must not be written to afterwards.
     sharding: see `batch_sharding`.
+    own: which rows of how many the batch holds, where every host reads its own.
 
   Returns:
     Global arrays.
   """
   if jax.process_count() == 1:
     return dict(jax.device_put(dict(batch), sharding))
-  return hosts.global_batch(batch, sharding)
+  return hosts.global_batch(batch, sharding, own)

@@ -6,7 +6,7 @@ import itertools
 import math
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from flan_jax.training.losses import LossConfig
 from flan_jax.training.step import Metrics
 
 LOW_ACCURACY = 0.5
+Combine = Callable[[Mapping[str, int]], Mapping[str, int]]
 
 
 class _Step(NamedTuple):
@@ -94,13 +95,14 @@ class WindowReport:
     return None
 
   def metrics(self, loss: LossConfig, count_examples: CountExamples | None = None,
-              work: speed.Work | None = None) -> dict[str, float]:
+              work: speed.Work | None = None, combine: Combine | None = None) -> dict[str, float]:
     """Means over the window, token-weighted where that is what is meant.
 
     Args:
       loss: says what the sums are divided by.
       count_examples: see `example_counts`.
       work: of a step.
+      combine: adds up what the hosts count, where each counts its own rows.
 
     Returns:
       loss, z_loss, accuracy, grad_norm (mean), learning_rate (last); what `_speed` says; peak memory; and what is
@@ -116,7 +118,7 @@ class WindowReport:
         'learning_rate': float(self._host[-1]['learning_rate']),
         **self._speed(total['tokens'], total['padding'], work or speed.Work()),
         **speed.peak_memory(),
-        **self._counts(count_examples),
+        **self._counts(count_examples, combine),
     }
 
   def _speed(self, tokens: float, padding: float, work: speed.Work) -> dict[str, float]:
@@ -133,10 +135,10 @@ class WindowReport:
         **work.rates(steps),
     }
 
-  def _counts(self, count_examples: CountExamples | None) -> dict[str, float]:
+  def _counts(self, count_examples: CountExamples | None, combine: Combine | None) -> dict[str, float]:
     if count_examples is None:
       return {}
     sums: collections.Counter[str] = collections.Counter()
     for step in self._steps:
       sums.update(count_examples(step.batch))
-    return {name: float(value) for name, value in sums.items()}
+    return {name: float(value) for name, value in (combine(sums) if combine else sums).items()}
