@@ -74,7 +74,8 @@ def test_every_epoch_gives_every_row_once_in_an_order_of_its_own(rows):
 @pytest.mark.parametrize('count', [1, 2, 4])
 def test_hosts_share_the_batches_that_one_would_read(rows, count):
   whole = take(ExportedBatches(rows, 8), 6)
-  hosts = [take(ExportedBatches(rows, 8, own=slice(host * 8 // count, (host + 1) * 8 // count)), 6) for host in range(count)]
+  shares = [slice(host * 8 // count, (host + 1) * 8 // count) for host in range(count)]
+  hosts = [take(ExportedBatches(rows, 8, own=share), 6) for share in shares]
   for step, batch in enumerate(whole):
     assert same(batch, {name: np.concatenate([host[step][name] for host in hosts]) for name in batch})
 
