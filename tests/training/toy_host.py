@@ -40,11 +40,9 @@ def options(case):
   spread = {'partitioner': sharding.Partitioner(num_devices=2), 'checkpoint_period': 4, 'log_period': 2,
             'config_text': case}
   cases = {
-    'plain': {},
-    'everything': {'method': LoRA(rank=2), 'evaluators': [held_back], 'keep': 1, 'best_mode': 'min',
-                   'best_metric': 'training_eval/copy/loss'},
     # parameters split over all devices, so that no host has a whole one
-    'split': {'partitioner': sharding.Partitioner(2, num_devices=2), 'evaluators': [held_back], 'method': LoRA(rank=2)},
+    'split': {'partitioner': sharding.Partitioner(2, num_devices=2), 'evaluators': [held_back], 'method': LoRA(rank=2),
+              'keep': 1, 'best_mode': 'min', 'best_metric': 'training_eval/copy/loss'},
     'slow': {'batches': Slow(), 'checkpoint_period': 2, 'config_text': None},
     'poisoned': {'batches': toy.CountingBatches(poison_at=6), 'partitioner': sharding.Partitioner(2, num_devices=2)},
     'odd': {'batches': Odd()},
