@@ -21,6 +21,8 @@ Shapes = Mapping[str, jax.ShapeDtypeStruct]
 T5X_FIXES: Mapping[str, Any] = {
   'relative_attention_num_buckets': 32, 'relative_attention_max_distance': 128, 'layer_norm_epsilon': 1e-6,
 }  # fmt: skip
+# No array shows these: how a layer computes, in which order, and what it keeps.
+_UNSEEN = ('mlp_activations', 'dtype', 'scan_layers', 'remat_policy')
 _STACKED = ('encoder/encoder/', 'decoder/decoder/')
 # Where a size shows, as (names, rank, axis). Many arrays show most sizes, and the most frequent value wins, so that one
 # wrong array is reported as one and not as all the others.
@@ -143,7 +145,7 @@ def _contradictions(config: T5Config, gin: Bindings, found: Shapes) -> list[str]
   for field in dataclasses.fields(config):
     bound = gin.values.get(f'T5Config.{field.name}')
     value = getattr(config, field.name)
-    if field.name != 'mlp_activations' and bound is not None and field.name != 'dtype' and bound != value:
+    if field.name not in _UNSEEN and bound is not None and bound != value:
       problems.append(f'{FILE} has {field.name}={bound!r} and the arrays show {value!r}')
   if gin.values.get('T5Config.scan_layers') is False and any(name.startswith(_STACKED) for name in found):
     problems.append(f'{FILE} has scan_layers=False and the layers are stacked')

@@ -22,6 +22,7 @@ def shift_right(targets: Int[Array, '*batch length']) -> Int[Array, '*batch leng
   return jnp.concatenate([jnp.zeros_like(targets[..., :1]), targets[..., :-1]], axis=-1)
 
 
+@jax.named_scope('logits')
 def head_logits(
   head: Embed | Dense, outputs: Float[Array, 'rows length embed'], *, rngs: nnx.Rngs | None = None
 ) -> Float[Array, 'rows length vocab']:
@@ -134,7 +135,6 @@ class T5(nnx.Module):
       rngs=rngs,
     )
 
-  @jax.named_scope('logits')
   def logits(
     self, outputs: Float[Array, 'rows length embed'], *, rngs: nnx.Rngs | None = None
   ) -> Float[Array, 'rows length vocab']:

@@ -4,6 +4,7 @@ Every process runs the same program and meets the others in the step's collectiv
 same decisions at the same steps. With one process everything here costs nothing and changes nothing.
 """
 
+import collections
 import contextlib
 import json
 import os
@@ -199,6 +200,14 @@ def open_log(model_dir: str | pathlib.Path, resumed_at: int) -> Log:
 def console() -> rich.console.Console | None:
   """Where progress is shown: None, the usual place, on the first process; nowhere on the others."""
   return None if is_first() else rich.console.Console(quiet=True)
+
+
+def summed(counts: Mapping[str, int]) -> dict[str, int]:
+  """Counts added up over the processes, each of which counts its own rows."""
+  total: collections.Counter[str] = collections.Counter()
+  for theirs in gather(json.dumps(dict(counts)).encode()):
+    total.update(json.loads(theirs))
+  return dict(total)
 
 
 class _StopTogether(StopSignals):

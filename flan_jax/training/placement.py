@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
@@ -31,6 +32,7 @@ class Placement:
   def compiled(self, step: Callable[[Any, Any], tuple[Any, Any]]) -> Callable[[Any, Any], tuple[Any, Any]]:
     """Jits a step from (state, batch) to (state, metrics): the new state lies as the old one, in its buffers."""
 
+    @functools.wraps(step)  # traces and profiles know it by its name
     def run(state: Any, batch: Any) -> tuple[Any, Any]:
       with logical.laid_out(self.layout):
         return step(state, batch)

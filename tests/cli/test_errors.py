@@ -265,7 +265,7 @@ def test_a_dry_run_prints_its_plan_and_nothing_else_and_writes_nothing(suite, tm
   assert not [words for words in CHATTER if words in run.stderr], run.stderr
   assert not list(tmp_path.iterdir())
   for told in ('8,192 trainable of 172,864 parameters (4.74 %)', "method: lora (rank=8, alpha=16.0",
-               '8 cpu devices, mesh data 8 x model 1',
+               '8 cpu devices, mesh data 8 x fsdp 1 x model 1',
                'quickstart_synonym: train[0:5960] of flan_quickstart/synonym:1.0.0',
                'encoder_input_tokens: int32 [8, 64]', 'decoder_target_tokens: int32 [8, 16]', 'steps: 1\n',
                'start: random weights', f'run folder: {tmp_path / "run"}'):

@@ -55,6 +55,7 @@ def test_logits_stay_near_those_of_float32(dtype, changes):
   assert float(jnp.abs(found - wanted).max()) < tolerance * float(jnp.abs(wanted).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('dtype', NARROW)
 @pytest.mark.parametrize('method', [Full(), LoRA(rank=2)], ids=lambda method: method.name)
 def test_training_goes_through_it_and_learns_as_float32_does(dtype, method):
@@ -73,9 +74,10 @@ def test_training_goes_through_it_and_learns_as_float32_does(dtype, method):
 
   wanted, found = train('float32'), train(dtype)
   assert np.isfinite(found).all()
-  assert wanted[-1] < 0.5 * wanted[0]
-  np.testing.assert_allclose(found[:3], wanted[:3], rtol=3e-2)
-  assert found[-1] < 0.5 * found[0]
+  np.testing.assert_allclose(found[:2], wanted[:2], rtol=2e-2)
+  learned, wanted_learned = found[0] - found[-1], wanted[0] - wanted[-1]
+  assert wanted_learned > {'full': 0.5, 'lora': 0.03}[method.name] * wanted[0]
+  assert learned > 0.7 * wanted_learned
 
 
 @pytest.mark.parametrize('dtype', NARROW)

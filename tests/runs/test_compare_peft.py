@@ -58,7 +58,7 @@ def compare(tmp_path, monkeypatch):
     compare_peft.compare_peft(entries=entries, **{**options, **changes})
     return MadeBench.asked, bool(measured)
 
-  monkeypatch.setattr(parts, '_vocabulary_size', lambda _: 16)  # the toy's model embeds few ids
+  monkeypatch.setattr(parts, 'vocabulary_size', lambda _: 16)  # the toy's model embeds few ids
   with restored(vocabulary._ACTIVE):
     yield run
 
