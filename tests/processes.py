@@ -6,6 +6,9 @@ import socket
 import subprocess
 import sys
 
+# Metrics of a run that are times, or come of them.
+TIMED = ('tokens_per_second', 'steps_per_second', 'step_seconds', 'step_seconds_median', 'data_wait_share',
+         'model_flops_per_second', 'peak_resident_memory_bytes')  # fmt: skip
 ROOT = pathlib.Path(__file__).parents[1]
 
 

@@ -19,8 +19,7 @@ FLAGS = ('--gin_file=models/quickstart.gin', '--gin.MIXTURE_OR_TASK_NAME="mine.t
            'models.T5Config.num_heads=2', 'models.T5Config.attention_init="t5"', 'models.T5Config.num_encoder_layers=1',
            'runs.finetune.log_period=2',
            'training.Partitioner.num_devices=2', 'runs.finetune.partitioner=@training.Partitioner()')))  # fmt: skip
-TIMED = ('tokens_per_second', 'steps_per_second', 'step_seconds', 'step_seconds_median', 'data_wait_share',
-         'model_flops_per_second', 'peak_resident_memory_bytes')
+
 
 
 def params(folder):
@@ -39,7 +38,7 @@ def test_two_processes_of_train_end_where_one_does(tmp_path):
   logs = [metrics_log.read(tmp_path / run) for run in ('one', 'two')]
   for here, there in zip(*logs, strict=True):
     assert here.keys() == there.keys() and (here['step'], here['split']) == (there['step'], there['split'])
-    for name in set(here) - {'split', *TIMED}:
+    for name in set(here) - {'split', *processes.TIMED}:
       np.testing.assert_allclose(there[name], here[name], rtol=1e-6, err_msg=name)
   assert {'train', 'examples', 'rank/mine.tickets'} <= {entry['split'] for entry in logs[1]}
   names = [{str(path.relative_to(tmp_path / run)) for path in (tmp_path / run).rglob('*')
@@ -63,5 +62,5 @@ def test_hosts_that_read_their_own_exported_rows_end_where_one_does(tmp_path):
   logs = [metrics_log.read(tmp_path / run) for run in ('one', 'two')]
   for here, there in zip(*logs, strict=True):
     assert here.keys() == there.keys()
-    for name in set(here) - {'split', *TIMED}:  # what is counted of the examples is that of both hosts
+    for name in set(here) - {'split', *processes.TIMED}:  # what is counted of the examples is that of both hosts
       np.testing.assert_allclose(there[name], here[name], rtol=1e-6, err_msg=name)

@@ -14,8 +14,6 @@ from scripts import train
 from tests import processes
 from tests.training import toy, toy_host
 
-TIMED = ('tokens_per_second', 'steps_per_second')
-
 
 def params(folder):
   weights = initial.open_weights(folder)
@@ -29,7 +27,7 @@ def near(one, other):
 
 
 def metrics(folder):
-  return [{name: value for name, value in entry.items() if name not in TIMED} for entry in metrics_log.read(folder)]
+  return [{name: value for name, value in entry.items() if name not in processes.TIMED} for entry in metrics_log.read(folder)]
 
 
 def run(folder, case):
