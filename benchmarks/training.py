@@ -71,7 +71,7 @@ def their_step(shape: str, method: str, model: Any) -> Callable[[], float]:
   elif method == 'prompt':
     model = peft.get_peft_model(model, peft.PromptTuningConfig(
       num_virtual_tokens=100, task_type='SEQ_2_SEQ_LM', num_transformer_submodules=1))  # fmt: skip
-  model.train()
+  model.eval()  # which is only to say without dropout
   model.config.use_cache = False  # a training step needs none, and it costs time
   trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
   optimizer = torch.optim.AdamW(trained, lr=1e-3, weight_decay=0.0)

@@ -27,7 +27,8 @@ def near(one, other):
 
 
 def metrics(folder):
-  return [{name: value for name, value in entry.items() if name not in processes.TIMED} for entry in metrics_log.read(folder)]
+  return [{name: value for name, value in entry.items() if name not in processes.TIMED}
+          for entry in metrics_log.read(folder)]
 
 
 def run(folder, case):
