@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import sides
+
 SOURCE, TARGET = 512, 128
 SHAPES = {
-  'tiny': {'vocab_size': 1000, 'emb_dim': 64, 'num_heads': 4, 'head_dim': 16, 'mlp_dim': 128,
-           'num_encoder_layers': 2, 'num_decoder_layers': 2},
+  'tiny': sides.SHAPES['tiny'],
   'base': {'vocab_size': 32128, 'emb_dim': 768, 'num_heads': 12, 'head_dim': 64, 'mlp_dim': 2048,
            'num_encoder_layers': 12, 'num_decoder_layers': 12},
   'large': {'vocab_size': 32128, 'emb_dim': 1024, 'num_heads': 16, 'head_dim': 64, 'mlp_dim': 2816,
@@ -75,20 +76,14 @@ def ours(args: argparse.Namespace) -> dict[str, Any]:
 
 def theirs(args: argparse.Namespace) -> dict[str, Any]:
   """Runs transformers + peft and returns its figures."""
-  import peft
   import torch
   import transformers
 
-  sizes, device = SHAPES[args.shape], 'cuda' if torch.cuda.is_available() else 'cpu'
-  model: Any = transformers.T5ForConditionalGeneration(transformers.T5Config(
-    vocab_size=sizes['vocab_size'], d_model=sizes['emb_dim'], d_kv=sizes['head_dim'], d_ff=sizes['mlp_dim'],
-    num_layers=sizes['num_encoder_layers'], num_decoder_layers=sizes['num_decoder_layers'],
-    num_heads=sizes['num_heads'], feed_forward_proj='gated-gelu', dropout_rate=0.0,
-    decoder_start_token_id=0))  # fmt: skip
+  device = 'cuda' if torch.cuda.is_available() else 'cpu'
+  model = sides.their_t5(SHAPES[args.shape])
   model.config.use_cache = False
   if args.method == 'lora':
-    model = peft.get_peft_model(model, peft.LoraConfig(r=8, lora_alpha=16, target_modules=['q', 'v'], lora_dropout=0.0,
-                                                       task_type='SEQ_2_SEQ_LM'))  # fmt: skip
+    model = sides.with_their_lora(model)
   model = model.to(device).train()
   trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
   optimizer: Any = torch.optim.AdamW(trained, lr=1e-3, weight_decay=0.0)

@@ -55,6 +55,29 @@ def pair(**sizes: Any) -> tuple['T5', Any]:
   return with_weights_of(theirs, config), theirs
 
 
+def their_t5(sizes: Mapping[str, Any]) -> Any:
+  """Returns transformers' T5 1.1 with random weights and a head of its own, in a process that need not see JAX."""
+  import torch
+  import transformers
+
+  model = transformers.T5ForConditionalGeneration(transformers.T5Config(
+    vocab_size=sizes['vocab_size'], d_model=sizes['emb_dim'], d_kv=sizes['head_dim'], d_ff=sizes['mlp_dim'],
+    num_layers=sizes['num_encoder_layers'], num_decoder_layers=sizes['num_decoder_layers'],
+    num_heads=sizes['num_heads'], feed_forward_proj='gated-gelu', dropout_rate=0.0,
+    decoder_start_token_id=0))  # fmt: skip
+  model.config.tie_word_embeddings = False  # transformers 5 ties it whatever the config says
+  model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
+  return model
+
+
+def with_their_lora(model: Any) -> Any:
+  """Returns their model with peft's LoRA of rank 8 on query and value."""
+  import peft
+
+  return peft.get_peft_model(model, peft.LoraConfig(r=8, lora_alpha=16, target_modules=['q', 'v'], lora_dropout=0.0,
+                                                    task_type='SEQ_2_SEQ_LM'))  # fmt: skip
+
+
 def in_turns(ways: Ways, rounds: int) -> dict[str, dict[str, Any]]:
   """Runs all ways in turn in every round.
 

@@ -67,8 +67,7 @@ def their_step(shape: str, method: str, model: Any) -> Callable[[], float]:
   import torch
 
   if method == 'lora':
-    model = peft.get_peft_model(model, peft.LoraConfig(r=8, lora_alpha=16, target_modules=['q', 'v'], lora_dropout=0.0,
-                                                       task_type='SEQ_2_SEQ_LM'))  # fmt: skip
+    model = sides.with_their_lora(model)
   elif method == 'prompt':
     model = peft.get_peft_model(model, peft.PromptTuningConfig(
       num_virtual_tokens=100, task_type='SEQ_2_SEQ_LM', num_transformer_submodules=1))  # fmt: skip
@@ -87,22 +86,6 @@ def their_step(shape: str, method: str, model: Any) -> Callable[[], float]:
     return float(loss.detach())
 
   return run
-
-
-def their_model(shape: str) -> Any:
-  """Returns their model with random weights and a head of its own, in a process that never sees JAX."""
-  import torch
-  import transformers
-
-  sizes = sides.SHAPES[shape]
-  model = transformers.T5ForConditionalGeneration(transformers.T5Config(
-    vocab_size=sizes['vocab_size'], d_model=sizes['emb_dim'], d_kv=sizes['head_dim'], d_ff=sizes['mlp_dim'],
-    num_layers=sizes['num_encoder_layers'], num_decoder_layers=sizes['num_decoder_layers'],
-    num_heads=sizes['num_heads'], feed_forward_proj='gated-gelu', dropout_rate=0.0,
-    decoder_start_token_id=0))  # fmt: skip
-  model.config.tie_word_embeddings = False  # transformers 5 ties it whatever the config says
-  model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
-  return model
 
 
 def ways(shape: str, method: str) -> dict[str, Callable[[], float]]:
@@ -132,7 +115,7 @@ def peak(side: str, shape: str, method: str, threads: int) -> float:
 
 def run_for_peak(side: str, shape: str, method: str) -> None:
   """Does the steps of one side in this process and prints the peak."""
-  step = our_step(shape, method) if side == 'ours' else their_step(shape, method, their_model(shape))
+  step = our_step(shape, method) if side == 'ours' else their_step(shape, method, sides.their_t5(sides.SHAPES[shape]))
   for _ in range(STEPS_OF_PEAK):
     step()
   # Not `ru_maxrss`, which begins at what the parent process had.

@@ -20,7 +20,7 @@ from typing import Any
 import seqio
 import tensorflow as tf
 
-from flan_jax.data.records import CYCLE
+from flan_jax.data.records import CYCLE, cycle_of
 from flan_jax.data.roles import why_missing
 from flan_jax.data.source import TfdsRows
 from flan_jax.errors import UserError
@@ -148,9 +148,8 @@ def complete(written: Sequence[Piece]) -> dict[str, int]:
     reports = [_read_report(piece) for piece in members]
     counts[split] = sum(report['examples'] for report in reports)
     info = {'num_shards': len(members), 'features': reports[0]['features'], 'seqio_version': seqio.__version__}
-    ordered = isinstance(source, TfdsRows) and source.builder.info.disable_shuffling
     ours = {'examples': [report['examples'] for report in reports], 'rows': [report['rows'] for report in reports],
-            'cycle': 1 if ordered else CYCLE}
+            'cycle': cycle_of(source.builder) if isinstance(source, TfdsRows) else CYCLE}
     _write_json(seqio.utils.get_cached_info_path(folder, split), info)
     _write_json(seqio.utils.get_cached_stats_path(folder, split), {'examples': counts[split]})
     _write_json(f'{folder}/{PIECES.format(split=split)}', ours)

@@ -12,11 +12,11 @@ import numpy as np
 import seqio
 import tensorflow as tf
 
+from flan_jax.data import records
 from flan_jax.data.blocks import BLOCK, as_written, rows_of
 from flan_jax.data.cache import PIECES
 from flan_jax.data.dataset import Fields
 from flan_jax.data.extract import FILTERED, without_refused
-from flan_jax.data.records import STRETCH
 from flan_jax.errors import UserError
 
 _REFUSED = ''
@@ -84,29 +84,22 @@ class CachedRows(seqio.DataSource):
   def _from_files(self, shuffle: bool, seed: int | None, shard_info: seqio.ShardInfo | None) -> tf.data.Dataset:
     """The records in the order of `records.read`."""
     pieces = tf.data.Dataset.from_tensor_slices({'path': self._files, 'rows': np.array(self._pieces['rows'], np.int64)})
-    if shard_info is not None:
-      pieces = pieces.shard(shard_info.num_shards, shard_info.index)
-    if shuffle:
-      pieces = pieces.shuffle(len(self._files), seed=seed)
-    return pieces.interleave(self._records, cycle_length=self._pieces['cycle'], block_length=STRETCH)
+    pieces = records.drawn(pieces, len(self._files), shuffle, seed, shard_info)
+    return records.in_turn(pieces, self._records, self._pieces['cycle'])
 
   def _in_memory(self, shuffle: bool, seed: int | None, shard_info: seqio.ShardInfo | None) -> tf.data.Dataset:
     """The records in the order of `OwnRows`, which draws every row from all of them."""
     (rows,), (path,) = self._pieces['rows'], self._files
     table = tf.constant(list(self._records({'path': path, 'rows': rows}).as_numpy_iterator()))
-    numbers = tf.data.Dataset.range(rows)
-    if shard_info is not None:
-      numbers = numbers.shard(shard_info.num_shards, shard_info.index)
-    if shuffle:
-      numbers = numbers.shuffle(rows, seed=seed)
+    numbers = records.drawn(tf.data.Dataset.range(rows), rows, shuffle, seed, shard_info)
     return numbers.map(as_written(lambda number: tf.gather(table, number)))
 
   def _records(self, piece: dict[str, Any]) -> tf.data.Dataset:
     """The records of a file, with an empty one for each row that was refused."""
-    records = tf.data.TFRecordDataset(piece['path'])
+    kept = tf.data.TFRecordDataset(piece['path'])
     if self._pieces['rows'] == self._pieces['examples']:
-      return records
-    spread = records.batch(BLOCK).map(as_written(_with_refused)).unbatch()
+      return kept
+    spread = kept.batch(BLOCK).map(as_written(_with_refused)).unbatch()
     return spread.concatenate(tf.data.Dataset.from_tensors(_REFUSED).repeat()).take(piece['rows'])
 
   @property
@@ -116,8 +109,8 @@ class CachedRows(seqio.DataSource):
             for name, feature in self._features.items()}
 
   @as_written
-  def _block(self, gone: tf.Tensor, records: tf.Tensor) -> tuple[tf.Tensor, Fields]:
-    gone, (kept,), filtered = without_refused(gone, (records,), tf.not_equal(records, _REFUSED))
+  def _block(self, gone: tf.Tensor, block: tf.Tensor) -> tuple[tf.Tensor, Fields]:
+    gone, (kept,), filtered = without_refused(gone, (block,), tf.not_equal(block, _REFUSED))
     parsed = tf.io.parse_example(kept, self._description)
     fields = {name: tf.cast(value, self._features[name]['dtype']) for name, value in parsed.items()}
     return gone, fields | {FILTERED: filtered}
@@ -134,13 +127,13 @@ def _stored(dtype: str) -> tf.DType:
   return tf.float32 if found.is_floating else tf.int64
 
 
-def _with_refused(records: tf.Tensor) -> tf.Tensor:
+def _with_refused(kept: tf.Tensor) -> tf.Tensor:
   """Puts an empty record before each for every row that was refused there."""
-  before = tf.io.parse_example(records, {FILTERED: _scalar(tf.int64)})[FILTERED]
-  of_row = tf.repeat(tf.range(tf.size(records)), before + 1)
+  before = tf.io.parse_example(kept, {FILTERED: _scalar(tf.int64)})[FILTERED]
+  of_row = tf.repeat(tf.range(tf.size(kept)), before + 1)
   last = tf.cumsum(before + 1) - 1
   is_last = tf.equal(tf.gather(last, of_row), tf.range(tf.size(of_row, tf.int64)))
-  return tf.where(is_last, tf.gather(records, of_row), _REFUSED)
+  return tf.where(is_last, tf.gather(kept, of_row), _REFUSED)
 
 
 def _read_json(path: str) -> Any:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from flan_jax.data.blocks import as_written
 from flan_jax.data.columns import Table
 from flan_jax.data.files import TRAIN, OwnData
+from flan_jax.data.records import drawn
 from flan_jax.data.roles import ROW_ID, RowsByRole
 from flan_jax.data.splits import HELD_BACK, RowRange, Splits, resolve
 from flan_jax.errors import UserError
@@ -90,12 +91,8 @@ class OwnRows(RowsByRole, seqio.DataSource):
   ) -> tf.data.Dataset:
     """Returns the rows of a role as a `tf.data.Dataset`, each with its `tfds_id`; see `seqio.DataSource`."""
     rows = self.rows(split)
-    numbers = tf.data.Dataset.range(rows.start, rows.stop)
-    if shard_info:
-      numbers = numbers.shard(shard_info.num_shards, shard_info.index)
-    if shuffle:
-      # Numbers are shuffled, not rows: the buffer is saved with every position of a run.
-      numbers = numbers.shuffle(len(rows), seed=seed)
+    # Numbers are shuffled, not rows: the buffer is saved with every position of a run.
+    numbers = drawn(tf.data.Dataset.range(rows.start, rows.stop), len(rows), shuffle, seed, shard_info)
     return self._numbered(rows.split, numbers)
 
   def split_rows(self, split: str) -> tf.data.Dataset:

@@ -54,6 +54,27 @@ def row_id(record: Record) -> tf.Tensor:
 CYCLE, STRETCH = 16, 16  # files that are read in turn, and rows that each gives at its turn: TFDS's defaults
 
 
+def drawn(
+  items: tf.data.Dataset, count: int, shuffle: bool, seed: int | None, shard_info: seqio.ShardInfo | None
+) -> tf.data.Dataset:
+  """Returns a share of so many files or rows in an order drawn by seed, or as they stand where nothing is shuffled."""
+  if shard_info is not None:
+    items = items.shard(shard_info.num_shards, shard_info.index)
+  return items.shuffle(count, seed=seed) if shuffle else items
+
+
+def in_turn(
+  pieces: tf.data.Dataset, records: Callable[[dict[str, tf.Tensor]], tf.data.Dataset], cycle: int
+) -> tf.data.Dataset:
+  """Returns the records of files, so many of which are read in turn."""
+  return pieces.interleave(records, cycle_length=cycle, block_length=STRETCH)
+
+
+def cycle_of(builder: tfds.core.DatasetBuilder) -> int:
+  """How many files of a dataset are read in turn: one after the other where its rows have an order."""
+  return 1 if builder.info.disable_shuffling else CYCLE
+
+
 def read(
   builder: tfds.core.DatasetBuilder,
   instruction: tfds.core.ReadInstruction,
@@ -82,12 +103,7 @@ def read(
     'skip': np.array([file.skip for file in files], np.int64),
     'take': np.array([file.take for file in files], np.int64),
   })
-  if shard_info is not None:
-    pieces = pieces.shard(shard_info.num_shards, shard_info.index)
-  if shuffle:
-    pieces = pieces.shuffle(len(files), seed=seed)
-  records = pieces.interleave(_records, cycle_length=1 if builder.info.disable_shuffling else CYCLE,
-                              block_length=STRETCH)  # fmt: skip
+  records = in_turn(drawn(pieces, len(files), shuffle, seed, shard_info), _records, cycle_of(builder))
   features = builder.info.features
 
   def decode(record: Record) -> dict[str, tf.Tensor]:

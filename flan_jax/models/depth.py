@@ -59,7 +59,7 @@ def unrolled(run: RunLayer, layers: Sequence[nnx.Module], x: Stream, biases: Seq
   return x
 
 
-def scanned(run: RunLayer, layers: Sequence[nnx.Module], x: Stream, biases: Sequence[Bias], shared: Bias | None,
+def scanned(run: RunLayer, layers: Sequence[nnx.Module], x: Stream, biases: Sequence[Bias],
             policy: str, rngs: Any) -> Stream:  # fmt: skip
   """Runs the layers in a scan over their stacked parameters; dropout draws other masks than unrolled.
 
@@ -67,8 +67,7 @@ def scanned(run: RunLayer, layers: Sequence[nnx.Module], x: Stream, biases: Sequ
     run: one layer.
     layers: of the stack.
     x: the residual stream.
-    biases: of the layers' self-attentions.
-    shared: the one bias, where they share it.
+    biases: of the layers' self-attentions; one array where they share it.
     policy: of `config.REMAT_POLICIES`.
     rngs: a source of dropout keys, or None.
 
@@ -79,6 +78,7 @@ def scanned(run: RunLayer, layers: Sequence[nnx.Module], x: Stream, biases: Sequ
     UserError: if the layers differ, as where only some of them have an adapter.
   """
   graphdef, state = stacked(layers)
+  shared = biases[0] if all(bias is biases[0] for bias in biases) else None
   key = None if rngs is None else rngs.dropout()
 
   def body(x: Stream, part: Any) -> tuple[Stream, None]:

@@ -77,10 +77,8 @@ class Stack(nnx.Module):
     rngs: nnx.Rngs | None,
   ) -> Float[Array, 'rows length embed']:
     """Runs the residual stream through all layers, as the config says: one by one or in a scan, kept or recomputed."""
-    if self.scan_layers and len(self.layers) > 1:
-      shared = biases[0] if self.shares_bias else None
-      return depth.scanned(run, list(self.layers), x, biases, shared, self.remat_policy, rngs)
-    return depth.unrolled(run, list(self.layers), x, biases, self.remat_policy, rngs)
+    go = depth.scanned if self.scan_layers and len(self.layers) > 1 else depth.unrolled
+    return go(run, list(self.layers), x, biases, self.remat_policy, rngs)
 
   def biases(self, length: int) -> list[Float[Array, '1 heads length length']]:
     """Returns each layer's bias over a whole sequence; layers that share one share the array."""

@@ -67,10 +67,7 @@ def export_batches(
   parts.vocabulary_size(vocabulary)  # reads its file, or says why it cannot
   prompts = dict((method or Full()).prompt_lengths) if pack else {}
   named = [mixture_or_task_name] if isinstance(mixture_or_task_name, str) else mixture_or_task_name
-  mixture, left_out = registry.mixture_of(named), dict[str, list[str]]()
-  if skip_unavailable:
-    found, left_out = parts.on_disk(named, split)
-    mixture = registry.reduced(mixture, found) if left_out else mixture
+  mixture, left_out = parts.mixture_of(named, split, skip_unavailable=skip_unavailable)
   if use_cached_tasks:
     parts.check_cached(mixture)
   parts.check_split([mixture], split)

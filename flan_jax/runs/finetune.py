@@ -8,7 +8,7 @@ from typing import Any
 import rich
 import seqio
 
-from flan_jax.data import contamination, iterator, registry
+from flan_jax.data import contamination, iterator
 from flan_jax.errors import UserError
 from flan_jax.evaluation import forgetting
 from flan_jax.models import T5Config
@@ -125,12 +125,7 @@ def finetune(
       raise UserError(f'{name} must be at least 1, not {period}.')
   sharding.check_rows(batch_size, partitioner.mesh(), num_microbatches)
   parts.check_split([*followed, *watched], 'validation')
-  named = _names(mixture_or_task_name)
-  mixture = registry.mixture_of(named)
-  left_out: dict[str, list[str]] = {}
-  if skip_unavailable:
-    found, left_out = parts.on_disk(named, 'train')
-    mixture = registry.reduced(mixture, found) if left_out else mixture
+  mixture, left_out = parts.mixture_of(_names(mixture_or_task_name), 'train', skip_unavailable=skip_unavailable)
   clean = cleaning.clean(mixture, _names(contamination_tasks), contamination_split, contamination_ngram,
                          remove=remove_contamination, cached=use_cached_tasks, skip_unavailable=skip_unavailable)
   mixture = clean.mixture

@@ -104,6 +104,15 @@ def on_disk(names: Sequence[str], split: str) -> tuple[list[str], dict[str, list
   return (found if left_out else list(names)), left_out
 
 
+def mixture_of(names: Sequence[str], split: str, *, skip_unavailable: bool) -> tuple[str, dict[str, list[str]]]:
+  """Returns the one mixture of tasks or mixtures, and what `on_disk` left out where that is wished."""
+  mixture = registry.mixture_of(names)
+  if not skip_unavailable:
+    return mixture, {}
+  found, left_out = on_disk(names, split)
+  return (registry.reduced(mixture, found) if left_out else mixture), left_out
+
+
 def check_split(names: Sequence[str], split: str) -> None:
   """Raises UserError, naming what there is, where a task has no rows of a role; reads none of them.
 

@@ -85,7 +85,7 @@ def _scanned(sums: Sums, state: Any, outputs: Array, rest: Rest) -> LossSums:
   def body(total: LossSums, part: tuple[Array, Rest]) -> tuple[LossSums, None]:
     return jax.tree.map(jnp.add, total, sums(state, *part)), None
 
-  return jax.lax.scan(body, _nothing(), (outputs, rest))[0]
+  return jax.lax.scan(body, losses.no_sums(), (outputs, rest))[0]
 
 
 def _forward(sums: Sums, state: Any, outputs: Any, rest: Any) -> tuple[LossSums, Any]:
@@ -109,7 +109,7 @@ def _forward(sums: Sums, state: Any, outputs: Any, rest: Any) -> tuple[LossSums,
     wide = [total + new.astype(jnp.float32) for total, new in zip(carry[1], of_head, strict=True)]
     return (jax.tree.map(jnp.add, carry[0], found), wide), of_outputs
 
-  start = (_nothing(), [jnp.zeros(value.shape, jnp.float32) for value in moving])
+  start = (losses.no_sums(), [jnp.zeros(value.shape, jnp.float32) for value in moving])
   parts = jax.tree.map(lambda leaf: leaf.value, (outputs, rest))
   (total, of_head), of_outputs = jax.lax.scan(body, start, parts)
   of_state: list[Array | None] = [None] * len(values)
@@ -129,7 +129,3 @@ def _backward(sums: Sums, kept: Any, cotangent: Any) -> tuple[Any, ...]:
 
 
 _scanned.defvjp(_forward, _backward, symbolic_zeros=True)
-
-
-def _nothing() -> LossSums:
-  return LossSums(*[jnp.zeros((), jnp.float32)] * len(LossSums._fields))

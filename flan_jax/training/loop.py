@@ -274,17 +274,21 @@ class _Run:
   work: Work = dataclasses.field(default_factory=Work)
   latest: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
 
+  @property
+  def own_rows(self) -> hosts.OwnRows | None:
+    """Which rows of each batch this host reads; None where every host reads all."""
+    return getattr(self.batches, 'own_rows', None)
+
   def steps(self, state: TrainState, start: int, step_fn: TrainStep, signals: StopSignals) -> tuple[TrainState, int]:
     """Runs from `start` to the end of the run or the first signal."""
     placement = sharding.batch_sharding(self.plan.mesh)
-    own = getattr(self.batches, 'own_rows', None)
-    window, seen, step = Window(), hosts.RowsSeen(own), start
+    window, seen, step = Window(), hosts.RowsSeen(self.own_rows), start
     if step == 0:
       self.evaluate(step, state)
     while step < self.schedule.train_steps and signals.requested is None:
       with window.waiting():
         batch = next(self.batches)
-      arrays = sharding.put_batch({k: v for k, v in batch.items() if k != PROVENANCE}, placement, own)
+      arrays = sharding.put_batch({k: v for k, v in batch.items() if k != PROVENANCE}, placement, self.own_rows)
       if step == start:
         self.begin(step_fn, state, arrays)
         window.begin()
@@ -322,7 +326,7 @@ class _Run:
     if fault is not None:
       raise faults.stop(self.model_dir, *fault, state, self.describe)
     # What every host counts of its own rows is added up; of the same rows, one count is enough.
-    combine = hosts.summed if getattr(self.batches, 'own_rows', None) else None
+    combine = hosts.summed if self.own_rows else None
     measured = fetched.metrics(self.loss, self.count, self.work, combine)
     metrics, told = example_counts.overall(measured), example_counts.by_task(measured)
     self.latest['train'] = metrics

@@ -65,6 +65,11 @@ class LossSums(NamedTuple):
   target_tokens: Float[Array, '']
 
 
+def no_sums() -> LossSums:
+  """Returns the sums over nothing, where adding up begins."""
+  return LossSums(*[jnp.zeros((), jnp.float32)] * len(LossSums._fields))
+
+
 def smoothing_constant(label_smoothing: float, vocab_size: int) -> float:
   """The entropy of the smoothed target: subtracted so that a perfect prediction has a loss of zero."""
   if label_smoothing == 0.0:

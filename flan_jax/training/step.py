@@ -61,7 +61,7 @@ def accumulated_gradient(blueprint: Blueprint, loss: losses.LossConfig, state: T
 
   # In float32 whatever the parameters are: many small parts added to a large sum would be lost in 16 bits.
   zero = ({name: jnp.zeros(value.shape, jnp.float32) for name, value in state.trainable.items()},
-          losses.LossSums(*[jnp.zeros((), jnp.float32)] * 5))
+          losses.no_sums())
   (gradient, sums), _ = jax.lax.scan(body, zero, (split_rows(batch, parts), jnp.arange(parts)))
   return {name: value.astype(state.trainable[name].dtype) for name, value in gradient.items()}, sums
 
