@@ -48,8 +48,9 @@ BEAM = ['apache-beam>=2.72,<3', 'sentencepiece<0.2.3']
 HUGGING_FACE = ['huggingface_hub>=1.0', 'tokenizers>=0.22', 'transformers>=5.3,<6']
 # peft before 0.21.2 asks a T5 of transformers 5.24 for a method it no longer has.
 LM_EVAL = ['lm_eval>=0.4.9,<0.5']
+# pytest 9.2 no longer lets xdist 3.8 group tests, and what a group shares would be made in every worker.
 TEST = [*HUGGING_FACE, *LM_EVAL, 'hypothesis>=6.100', 'mypy>=1.15', 'peft>=0.21.2,<0.22', 'playwright>=1.50',
-        'pytest>=8.2', 'pytest-cov>=6', 'pytest-xdist>=3.6', 'ruff>=0.12', 'torch>=2.6,<2.14', 'build>=1.2']
+        'pytest>=8.2,<9.2', 'pytest-cov>=6', 'pytest-xdist>=3.6', 'ruff>=0.12', 'torch>=2.6,<2.14', 'build>=1.2']
 
 setuptools.setup(
     name='flan_jax',
