@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
+# Fast tests compile more than they compute: LLVM leaves its optimisation out there. Slow tests and runs have it.
+QUICK_TO_COMPILE := --xla_backend_optimization_level=0
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: quickstart test test-slow test-lowest coverage lint types pytest wheel lock clean help
@@ -26,7 +28,7 @@ types: $(VENV)/.test
 	$(BIN)/mypy
 
 pytest: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --durations=15 $(ARGS)
+	XLA_FLAGS="$$XLA_FLAGS $(QUICK_TO_COMPILE)" $(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --durations=15 $(ARGS)
 
 coverage: $(VENV)/.test  ## the fast tests again, a quarter slower, with the lines that none of them runs
 	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --cov=flan_jax --cov=tasks --cov-report=term-missing:skip-covered $(ARGS)
