@@ -3,12 +3,13 @@
   python benchmarks/growth.py                                  # all sizes, from a small T5 1.1
   python benchmarks/growth.py --axes layers rank --rounds=3 --json=growth.json
   python benchmarks/growth.py --scan both                      # layers unrolled and scanned, side by side
+  python benchmarks/growth.py --axes rank --values 0 8 --cache=DIR  # twice: what a cache leaves of compiling
 
-Each line changes one size of the base (all of it by flags) and leaves the rest. `compile` is a compilation without any
-cache, `step` the median of the steps after the first, `program` what XLA says that the compiled step needs on a device
-(state and batch, and in brackets what it needs meanwhile), `peak` the most memory of the device while it ran, or on a
-CPU of the process, everything that it holds included. Options are scored, not trained. Every step is timed by itself,
-so a busy machine shows in the range.
+Each line changes one size of the base (all of it by flags) and leaves the rest. `compile` is tracing and compiling a
+program, without a cache unless --cache names one, `step` the median of the steps after the first, `program` what XLA
+says that the compiled step needs on a device (state and batch, and in brackets what it needs meanwhile), `peak` the
+most memory of the device while it ran, or on a CPU of the process, everything that it holds included. Options are
+scored, not trained. Every step is timed by itself, so a busy machine shows in the range.
 """
 
 import argparse
@@ -41,6 +42,7 @@ AXES: dict[str, tuple[int, ...]] = {
   'layers': (2, 4, 8, 16), 'width': (128, 256, 512, 1024), 'length': (64, 128, 256, 512), 'batch': (2, 4, 8, 16),
   'vocabulary': (4096, 32128, 131072, 250112), 'rank': (0, 4, 16, 64), 'options': (1, 2, 4, 8),
 }  # fmt: skip
+OPTIMIZERS: dict[str, Any] = {'adafactor': optimizers.adafactor, 'adamw': optimizers.adamw}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Case:
   Attributes:
     rank: of LoRA on queries and values; 0 trains everything.
     options: to score for each input; 0 trains.
-    scan: whether layers are scanned; None for a model that knows no such thing.
+    scan: whether layers are scanned.
   """
 
   layers: int
@@ -60,18 +62,17 @@ class Case:
   vocabulary: int
   rank: int = 0
   options: int = 0
-  scan: bool | None = None
-  remat: str | None = None
+  scan: bool = False
+  remat: str = 'none'
   dtype: str = 'float32'
+  dropout: float = 0.1
+  optimizer: str = 'adafactor'
 
   def config(self) -> T5Config:
     """The model."""
-    known = {field.name for field in dataclasses.fields(T5Config)}
-    wanted = {'scan_layers': self.scan, 'remat_policy': self.remat}
-    more: dict[str, Any] = {name: value for name, value in wanted.items() if name in known and value is not None}
     return T5Config(vocab_size=self.vocabulary, emb_dim=self.width, num_heads=max(1, self.width // 64), head_dim=64,
                     mlp_dim=2 * self.width, num_encoder_layers=self.layers, num_decoder_layers=self.layers,
-                    dropout_rate=0.1, dtype=self.dtype, **more)
+                    dropout_rate=self.dropout, dtype=self.dtype, scan_layers=self.scan, remat_policy=self.remat)
 
   def tokens(self, rows: int, length: int) -> np.ndarray:
     """Random ids, without padding."""
@@ -95,9 +96,9 @@ def times(step: Callable[[], Any], rounds: int) -> list[float]:
 
 
 def train(case: Case, rounds: int) -> dict[str, Any]:
-  """Measures a training step with Adafactor."""
+  """Measures a training step."""
   method: peft.Method = peft.LoRA(rank=case.rank) if case.rank else peft.Full()
-  config, optimizer, loss = case.config(), optimizers.adafactor(1e-3), losses.LossConfig()
+  config, optimizer, loss = case.config(), OPTIMIZERS[case.optimizer](1e-3), losses.LossConfig()
   plan = plan_state(lambda rngs: T5(config, rngs=rngs), method, optimizer, sharding.Partitioner(num_devices=1), 0)
   began = time.perf_counter()
   compiled, arrays = compile_step(plan, method, optimizer, loss, case.data())
@@ -139,13 +140,14 @@ def result(steps: list[float], compile_seconds: float, compiled: Any, peak: Peak
           'temp_bytes': memory['temp'], 'peak_bytes': peak.read()[0], 'peak_of': peak.read()[1]}
 
 
-def cases(base: Case, axes: Sequence[str], values: Sequence[int] | None, scans: Sequence[bool | None]) -> Iterator[
+def cases(base: Case, axes: Sequence[str], values: Sequence[int] | None, scans: Sequence[bool]) -> Iterator[
     tuple[str, int, Case]]:
   """All lines of all tables, in their order."""
   for axis in axes:
     for value in values or AXES[axis]:
       for scan in scans:
-        yield axis, value, dataclasses.replace(base, **{axis: value}, scan=scan)
+        sizes: dict[str, Any] = {axis: value, 'scan': scan}
+        yield axis, value, dataclasses.replace(base, **sizes)
 
 
 def line(value: int, case: Case, found: dict[str, Any]) -> str:
@@ -153,7 +155,7 @@ def line(value: int, case: Case, found: dict[str, Any]) -> str:
   steps, megabytes = found['steps_ms'], 2.0**20
   median = statistics.median(steps)
   peak = '-' if found['peak_bytes'] is None else f'{found["peak_bytes"] / megabytes:,.0f}'
-  scan = {None: '', False: 'unrolled', True: 'scanned'}[case.scan]
+  scan = 'scanned' if case.scan else 'unrolled'
   program = f'{found["argument_bytes"] / megabytes:,.0f} ({found["temp_bytes"] / megabytes:,.0f})'
   rate = found['model_flops'] / median / 1e6
   spread = f'{min(steps):.1f} to {max(steps):.1f}'
@@ -166,21 +168,22 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--axes', nargs='+', choices=AXES, default=list(AXES), help='what grows')
   parser.add_argument('--values', nargs='+', type=int, help='instead of those of the axes')
-  parser.add_argument('--scan', choices=('on', 'off', 'both'), help='scan over layers, where the model can')
-  parser.add_argument('--remat', help='T5Config.remat_policy, where the model has it')
+  parser.add_argument('--scan', choices=('on', 'off', 'both'), default='off', help='scan over layers')
+  parser.add_argument('--remat', default='none', help='T5Config.remat_policy')
+  parser.add_argument('--dropout', type=float, default=0.1)
+  parser.add_argument('--optimizer', choices=OPTIMIZERS, default='adafactor')
+  parser.add_argument('--cache', help='a folder of compiled programs to read and fill')
   for name, value in (('layers', 4), ('width', 256), ('length', 128), ('batch', 4), ('vocabulary', 32128)):
     parser.add_argument(f'--{name}', type=int, default=value, help='of the base (%(default)s)')
   parser.add_argument('--dtype', default='float32')
   parser.add_argument('--rounds', type=int, default=7, help='steps that count')
   parser.add_argument('--json', help='a file for the figures')
   args = parser.parse_args()
-  fields = {field.name for field in dataclasses.fields(T5Config)}
-  for flag, field in (('scan', 'scan_layers'), ('remat', 'remat_policy')):
-    if getattr(args, flag) and field not in fields:
-      parser.error(f'--{flag}: this T5Config has no {field}')
-  jax.config.update('jax_enable_compilation_cache', False)  # compile times are what is measured
-  base = Case(args.layers, args.width, args.length, args.batch, args.vocabulary, remat=args.remat, dtype=args.dtype)
-  scans: list[bool | None] = {None: [None], 'on': [True], 'off': [False], 'both': [False, True]}[args.scan]
+  jax.config.update('jax_enable_compilation_cache', args.cache is not None)
+  jax.config.update('jax_compilation_cache_dir', args.cache)
+  base = Case(args.layers, args.width, args.length, args.batch, args.vocabulary, remat=args.remat, dtype=args.dtype,
+              dropout=args.dropout, optimizer=args.optimizer)  # fmt: skip
+  scans = {'on': [True], 'off': [False], 'both': [False, True]}[args.scan]
   print(f'{base}\n{jax.devices()[0].device_kind}; jax {jax.__version__}')
   results, title = [], ''
   for axis, value, case in cases(base, args.axes, args.values, scans):
