@@ -24,7 +24,7 @@ def macro_help(default_file: str) -> str:
 
 
 def _table(filename: str) -> str:
-  lines = gin_text.macro_lines(gin_text.find(filename).read_text(encoding='utf-8'))
+  lines = gin_text.macro_lines(gin_text.expand(filename))
   cells = [(line.name, 'required' if line.value == gin_text.REQUIRED else line.value, line.comment) for line in lines]
   width = max(len(name) for name, _, _ in cells)
   return '\n'.join(f'  {name.ljust(width)}  {comment} [{value}]' for name, value, comment in cells)

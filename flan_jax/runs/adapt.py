@@ -20,7 +20,7 @@ from flan_jax.peft.partition import make_blueprint, parameter_table
 from flan_jax.runs import parts
 from flan_jax.runs.finetune import finetune
 from flan_jax.runs.judge import Judge, Questions, folder_for
-from flan_jax.training import initial, loop, losses
+from flan_jax.training import initial, loop, losses, sharding
 from flan_jax.training.optimizers import Optimizer
 from flan_jax.training.run_folder import write_text
 
@@ -76,6 +76,7 @@ def adapt(
   loss: losses.LossConfig | None = None,
   split: str = 'test',
   examples: int | None = None,
+  partitioner: sharding.Partitioner | None = None,
   mixture_or_task_module: str | Sequence[str] = parts.TASK_MODULES,
   random_seed: int = 0,
   config_text: str = '',
@@ -99,6 +100,7 @@ def adapt(
     loss: see `training.losses`.
     split: the rows that are asked.
     examples: at most this many rows of each task.
+    partitioner: devices that train; all of them, each with rows of its own, where None.
     mixture_or_task_module: modules that register tasks.
     random_seed: of everything.
     config_text: the operative configuration.
@@ -116,7 +118,7 @@ def adapt(
     'model': model, 'vocabulary': vocabulary, 'optimizer': optimizer, 'task_feature_lengths': task_feature_lengths,
     'batch_size': batch_size, 'method': method, 'loss': loss, 'mixture_or_task_module': mixture_or_task_module,
     'random_seed': random_seed, 'config_text': config_text, 'show_progress': show_progress, 'dry_run': dry_run,
-    'checkpoint_period': train_steps, 'keep': 1,
+    'checkpoint_period': train_steps, 'keep': 1, 'partitioner': partitioner,
   }  # fmt: skip
   if dry_run:
     return finetune(initial_checkpoint_path=checkpoint_path, **shared)

@@ -22,7 +22,7 @@ from flan_jax.peft.partition import make_blueprint
 from flan_jax.runs import parts
 from flan_jax.runs.finetune import finetune
 from flan_jax.runs.judge import Questions
-from flan_jax.training import initial, loop, losses
+from flan_jax.training import initial, loop, losses, sharding
 from flan_jax.training.checkpoints import checkpoint_folders, path_step
 from flan_jax.work import claims
 from flan_jax.work import configuration as work
@@ -88,6 +88,7 @@ class Training:
     vocabulary: of the tasks.
     config_text: the operative configuration, for the run folders.
     show_progress: progress bars.
+    partitioner: devices that train; no part of the configuration, since a mesh changes no number beyond rounding.
   """
 
   folder: pathlib.Path
@@ -97,6 +98,7 @@ class Training:
   vocabulary: seqio.Vocabulary
   config_text: str = ''
   show_progress: bool = True
+  partitioner: sharding.Partitioner | None = None
   _configurations: dict[tuple[str, str], dict[str, Any]] = dataclasses.field(default_factory=dict, init=False)
   _found: dict[str, Contamination] = dataclasses.field(default_factory=dict, init=False)
 
@@ -268,7 +270,7 @@ class Training:
       batch_size=asked.batch_size, method=self.method(arm), loss=asked.loss, mixture_or_task_module=(),
       random_seed=asked.seed, skip_unavailable=asked.skip_unavailable, config_text=self.config_text,
       watch_tasks=asked.watch_tasks, watch_period=asked.watch_period,
-      checkpoint_period=500, keep=1, show_progress=self.show_progress, dry_run=dry_run,
+      checkpoint_period=500, keep=1, partitioner=self.partitioner, show_progress=self.show_progress, dry_run=dry_run,
     )  # fmt: skip
 
   def restored(self, held_out: str, arm: Arm) -> T5:

@@ -26,7 +26,7 @@ from flan_jax.runs import parts
 from flan_jax.runs.heldout_cell import Bench, check_extra
 from flan_jax.runs.heldout_training import Setting, Training
 from flan_jax.runs.judge import Questions, folder_for
-from flan_jax.training import losses
+from flan_jax.training import losses, sharding
 
 
 def zero_shot(
@@ -57,6 +57,7 @@ def zero_shot(
   contamination_ngram: int | None = contamination.NGRAM,
   remove_contamination: bool = False,
   skip_unavailable: bool = False,
+  partitioner: sharding.Partitioner | None = None,
   mixture_or_task_module: str | Sequence[str] = parts.TASK_MODULES,
   random_seed: int = 0,
   config_text: str = '',
@@ -93,6 +94,7 @@ def zero_shot(
     contamination_ngram: words in a row by which the questions are looked for in training; None does not look.
     remove_contamination: leave out the training rows that were found.
     skip_unavailable: leave out datasets without rows on disk, a line for each, rather than fetch them or stop.
+    partitioner: devices that train; all of them, each with rows of its own, where None.
     mixture_or_task_module: modules that register tasks.
     random_seed: of everything.
     config_text: the operative configuration, for the report.
@@ -124,7 +126,8 @@ def zero_shot(
     initial_checkpoint_path, asked, extra_tasks, pairs or {}, select_on, select_examples, watched, watch_period,
     contamination_ngram, remove_contamination, skip_unavailable, random_seed,
   )  # fmt: skip
-  training = Training(pathlib.Path(model_dir), members, by_name, setting, vocabulary, config_text, show_progress)
+  training = Training(pathlib.Path(model_dir), members, by_name, setting, vocabulary, config_text, show_progress,
+                      partitioner)  # fmt: skip
   bench = Bench(training)
   cells = [(cluster, arm) for cluster in mine for arm in by_name.values()]
   for cluster, arm in cells:

@@ -91,12 +91,13 @@ def count_at_full_depth(table, config):
   return sum(row.size * (layers[row.name.split('/')[0]] if '/layers/' in row.name else 1) for row in table.rows)
 
 
-def test_the_mesh_of_a_run_is_set_by_macros():
-  files, _ = command_for('peft/lora.gin')
+@pytest.mark.parametrize('name', [name for name in in_folder('runs') if 'mesh.gin' in FILES[name].read_text()])
+def test_the_mesh_of_a_run_that_trains_is_set_by_macros(name):
+  files, run = command_for(name)
   mesh = ['NUM_PARTITIONS=2', 'FSDP=4', 'ACTIVATION_PARTITIONING_DIMS=2', 'PARAMETER_PARTITIONING_DIMS=2',
           "training.standard_logical_axis_rules.additional_rules=[('relpos_buckets', 'fsdp')]"]
   gin_files.load(gin_files.Sources(files, [*required(files), *mesh]), configurables.register())
-  partitioner = gin.get_bindings('runs.finetune', resolve_references=True)['partitioner']
+  partitioner = gin.get_bindings(f'runs.{run}', resolve_references=True)['partitioner']
   assert dict(partitioner.mesh().shape) == {'data': 1, 'fsdp': 4, 'model': 2}
   assert list(partitioner.rules()) == [
     *sharding.standard_logical_axis_rules(2, 2), ('relpos_buckets', 'fsdp')]

@@ -14,7 +14,7 @@ from flan_jax.heldout.arms import Arm, Stage
 from flan_jax.models import T5Config
 from flan_jax.peft import LoRA
 from flan_jax.runs import first_look, heldout_training, zero_shot
-from flan_jax.training import optimizers
+from flan_jax.training import optimizers, sharding
 from flan_jax.work import claims
 from tests.data.conftest import open_registries, restored
 from tests.heldout import toy_family
@@ -182,6 +182,11 @@ def test_a_plan_writes_nothing(protocol, tmp_path, capsys):
   assert 'red/tuned: trains 2 steps on green_a, green_b, blue_a; asks 8 tasks' in told
   assert 'red/removed: weights of tuned; asks 4 tasks' in told
   assert not (tmp_path / 'run').exists()
+
+
+def test_training_lies_over_the_mesh_that_is_asked_for(protocol, capsys):
+  protocol(dry_run=True, partitioner=sharding.Partitioner(num_partitions=2, fsdp=2))
+  assert 'mesh data 2 x fsdp 2 x model 2' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(('changes', 'told'), [
