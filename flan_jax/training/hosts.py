@@ -118,6 +118,30 @@ def global_batch(batch: Mapping[str, np.ndarray], sharding: NamedSharding, own: 
   return {name: place(value) for name, value in batch.items()}
 
 
+def whole_batch(batch: Mapping[str, np.ndarray], own: OwnRows | None = None) -> dict[str, np.ndarray]:
+  """A batch with the rows of all hosts, on every host.
+
+  Args:
+    batch: as `global_batch` takes it, provenance included.
+    own: which rows of how many it holds; None where it holds all.
+
+  Returns:
+    Arrays of all rows, each in its place; what several hosts read is taken once.
+  """
+  if own is None or not several():
+    return dict(batch)
+  starts = [int(start) for start in gather(str(own.rows.start).encode())]
+
+  def whole(value: np.ndarray) -> np.ndarray:
+    found = np.empty((own.of, *value.shape[1:]), value.dtype)
+    for start, part in zip(starts, gather(value.tobytes()), strict=True):
+      rows = np.frombuffer(part, value.dtype).reshape(-1, *value.shape[1:])
+      found[start : start + len(rows)] = rows
+    return found
+
+  return {name: whole(value) for name, value in sorted(batch.items())}  # in one order: every host gathers in turn
+
+
 def fetch(tree: Any) -> Any:
   """A tree of arrays as numpy arrays, whole on every host."""
   if not several():

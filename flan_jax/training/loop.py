@@ -324,7 +324,8 @@ class _Run:
     fetched = window.fetch()
     fault = fetched.first_fault()
     if fault is not None:
-      raise faults.stop(self.model_dir, *fault, state, self.describe)
+      at, values, batch = fault
+      raise faults.stop(self.model_dir, at, values, hosts.whole_batch(batch, self.own_rows), state, self.describe)
     # What every host counts of its own rows is added up; of the same rows, one count is enough.
     combine = hosts.summed if self.own_rows else None
     measured = fetched.metrics(self.loss, self.count, self.work, combine)

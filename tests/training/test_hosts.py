@@ -110,13 +110,18 @@ def test_a_signal_to_one_host_stops_all_at_the_same_step_and_two_go_on_from_one(
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_not_finite_ends_all_hosts_and_leaves_the_whole_state(tmp_path):
-  ends = run(tmp_path / 'two', 'poisoned')
+@pytest.mark.parametrize('case', ['poisoned', 'poisoned_own'])
+def test_a_loss_that_is_not_finite_ends_all_hosts_and_leaves_the_whole_state(tmp_path, case):
+  ends = run(tmp_path / 'two', case)
   assert [code for code, _, _ in ends] == [2, 2]
   assert 'error: step 6 is not finite' in ends[0][2]
   left = np.load(tmp_path / 'two' / 'nonfinite_6' / 'state.npz')
   assert left['trainable/token_embedder/embedding'].shape == (32, 16)
-  assert len(np.load(tmp_path / 'two' / 'nonfinite_6' / 'batch.npz')['decoder_target_tokens']) == 8
+  rows, batches = np.load(tmp_path / 'two' / 'nonfinite_6' / 'batch.npz'), toy.CountingBatches()
+  wanted = [next(batches) for _ in range(6)][-1]
+  np.testing.assert_array_equal(rows['decoder_target_tokens'], wanted['decoder_target_tokens'])
+  if case == 'poisoned_own':
+    np.testing.assert_array_equal(rows['provenance'][:, 0], np.arange(8))
   assert json.loads((tmp_path / 'two' / 'nonfinite_6' / 'fault.json').read_text())['step'] == 6
   assert {p.name for p in (tmp_path / 'two').glob('checkpoint_*')} == {'checkpoint_4'}
 

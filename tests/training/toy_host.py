@@ -9,7 +9,7 @@ import numpy as np
 
 from flan_jax import cli, cli_distributed
 from flan_jax.peft import LoRA
-from flan_jax.training import evaluators, sharding
+from flan_jax.training import evaluators, hosts, sharding
 from tests.training import toy
 
 STEPS = 12
@@ -35,6 +35,22 @@ class Odd(toy.CountingBatches):
     return {**batch, 'decoder_target_tokens': np.roll(tokens, jax.process_index() * (self.position > 3), axis=1)}
 
 
+class Own(toy.CountingBatches):
+  """Reads half of every batch, and tells its rows apart by their provenance."""
+
+  def __init__(self, **more):
+    import jax
+
+    super().__init__(**more)
+    half, index = self.rows // 2, jax.process_index()
+    self.own_rows = hosts.OwnRows(slice(index * half, (index + 1) * half), self.rows)
+
+  def __next__(self):
+    batch = super().__next__()
+    return {name: value[self.own_rows.rows] for name, value in
+            {**batch, 'provenance': np.arange(self.rows, dtype=np.int32)[:, None]}.items()}  # fmt: skip
+
+
 def options(case):
   held_back = evaluators.LossEvaluator('training_eval/copy', toy.CountingBatches, period=4, eval_steps=2)
   spread = {'partitioner': sharding.Partitioner(num_devices=2), 'checkpoint_period': 4, 'log_period': 2,
@@ -45,10 +61,14 @@ def options(case):
               'keep': 1, 'best_mode': 'min', 'best_metric': 'training_eval/copy/loss'},
     'slow': {'batches': Slow(), 'checkpoint_period': 2, 'config_text': None},
     'poisoned': {'batches': toy.CountingBatches(poison_at=6), 'partitioner': sharding.Partitioner(2, num_devices=2)},
+    'poisoned_own': {'batches': lambda: Own(poison_at=6)},
     'odd': {'batches': Odd()},
     'few': {'partitioner': sharding.Partitioner(num_devices=1)},
   }  # fmt: skip
-  return {**spread, **cases[case]}
+  found = {**spread, **cases[case]}
+  if callable(found.get('batches')):  # made where the processes have met
+    found['batches'] = found['batches']()
+  return found
 
 
 def main(argv):
