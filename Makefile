@@ -3,8 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
-# Fast tests compile more than they compute: LLVM leaves its optimisation out there. Slow tests and runs have it.
-QUICK_TO_COMPILE := --xla_backend_optimization_level=0
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: quickstart test test-slow test-lowest coverage lint types pytest wheel lock clean help
@@ -27,8 +25,11 @@ lint: $(VENV)/.test  ## ruff over the code, the linter of tasks over the declara
 types: $(VENV)/.test
 	$(BIN)/mypy
 
+# Fast tests compile more than they compute: LLVM leaves its optimisation out there. Slow tests and runs have it.
+pytest coverage test-lowest: export XLA_FLAGS += --xla_backend_optimization_level=0
+
 pytest: $(VENV)/.test
-	XLA_FLAGS="$$XLA_FLAGS $(QUICK_TO_COMPILE)" $(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --durations=15 $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --durations=15 $(ARGS)
 
 coverage: $(VENV)/.test  ## the fast tests again, a quarter slower, with the lines that none of them runs
 	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --cov=flan_jax --cov=tasks --cov-report=term-missing:skip-covered $(ARGS)

@@ -204,7 +204,6 @@ def test_the_trainer_reads_caches(made, tmp_path):
     '--gin_file=models/quickstart.gin', '--gin.MIXTURE_OR_TASK_NAME=made', '--gin.MIXTURE_OR_TASK_MODULE=()',
     '--gin.TRAIN_STEPS=2', f'--gin.MODEL_DIR={tmp_path / "run"}', '--gin.BATCH_SIZE=8',
     f'--gin.TASK_FEATURE_LENGTHS={LENGTHS}', '--gin.USE_CACHED_TASKS=True', *SMALL_MODEL,
-    '--gin_bindings=runs.finetune.partitioner = @training.Partitioner()',
     f'--seqio_additional_cache_dirs={tmp_path / "caches"}']) == 0
   assert (tmp_path / 'run' / 'checkpoint_2').is_dir()
 

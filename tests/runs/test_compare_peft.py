@@ -146,14 +146,12 @@ def test_three_methods_from_the_command_to_the_picture(tmp_path, capsys):
     '--gin_file=models/quickstart.gin', *common, f'--gin.MODEL_DIR={tmp_path / "base"}', '--gin.TRAIN_STEPS=2',
     '--gin.BATCH_SIZE=8', "--gin.TASK_FEATURE_LENGTHS={'inputs': 64, 'targets': 16}",
     "--gin.MIXTURE_OR_TASK_NAME=('quickstart_topic', 'quickstart_kind')",
-    '--gin_bindings=runs.finetune.partitioner = @training.Partitioner()',
   ]) == 0  # fmt: skip
   command = [
     '--gin_file=experiments/forgetting.gin', *common, f'--gin.CHECKPOINT_PATH={tmp_path / "base"}',
     f'--gin.MODEL_DIR={tmp_path / "run"}', '--gin.TRAIN_STEPS=3', '--gin.WARMUP_STEPS=1', '--gin.BATCH_SIZE=8',
     "--gin.OLD_TASKS=('quickstart_topic', 'quickstart_kind')", '--gin.EVALUATOR_NUM_EXAMPLES=4',
     '--gin.TIMING_ROUNDS=1', '--gin.TRAIN_ROWS=40', '--gin_bindings=runs.compare_peft.timing_steps = 2',
-    '--gin_bindings=runs.compare_peft.partitioner = @training.Partitioner()',
     '--gin_bindings=runs.compare_peft.show_progress = False',
     '--gin.ENTRIES=[@entry/full/mixed/runs.Entry(), @entry/lora/runs.Entry(), @entry/prompt/runs.Entry()]',
   ]  # fmt: skip

@@ -20,8 +20,7 @@ from tests.exported import made
 from tests.runs.test_export_batches import PROMPT
 
 PROGRAM = pathlib.Path(__file__).parents[1] / 'exported' / 'without_tensorflow.py'
-ONE_DEVICE = ('--gin_bindings=training.Partitioner.num_devices = 1',
-              '--gin_bindings=runs.finetune_exported.partitioner = @training.Partitioner()')
+ONE_DEVICE = ('--gin_bindings=training.Partitioner.num_devices = 1',)
 SMALL = {'emb_dim': 16, 'num_heads': 2, 'head_dim': 8, 'mlp_dim': 32, 'num_encoder_layers': 1}
 
 

@@ -22,7 +22,6 @@ def tune(real_data, tmp_path):
       "--gin.TASK_FEATURE_LENGTHS={'inputs': 32, 'targets': 8}", '--gin_bindings=models.T5Config.emb_dim = 8',
       '--gin_bindings=models.T5Config.mlp_dim = 8', '--gin_bindings=models.T5Config.num_encoder_layers = 1',
       '--gin_bindings=models.T5Config.num_decoder_layers = 1', '--gin_bindings=training.Partitioner.num_devices = 1',
-      '--gin_bindings=runs.finetune.partitioner = @training.Partitioner()',
       '--gin_bindings=runs.finetune.show_progress = False', f'--gin.MODEL_DIR={tmp_path / "run"}',
       f'--gin.MIXTURE_OR_TASK_NAME={mixture}', *flags,
     ])  # fmt: skip

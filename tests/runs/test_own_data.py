@@ -68,7 +68,6 @@ def test_a_file_becomes_a_trained_and_evaluated_task(example, tmp_path):
   assert train.main([
     *COMMON, f'--gin.MIXTURE_OR_TASK_NAME={TASK}', f'--gin.MODEL_DIR={run}', '--gin.TRAIN_STEPS=20',
     '--gin.BATCH_SIZE=8', '--gin.LEARNING_RATE=1e-2', '--gin_bindings=training.Partitioner.num_devices = 1',
-    '--gin_bindings=runs.finetune.partitioner = @training.Partitioner()',
     f'--gin.EVAL_TASKS={TASK}.template_0', '--gin.EVAL_PERIOD=20',
     '--gin_bindings=runs.finetune.log_period = 5', '--gin_bindings=runs.finetune.show_progress = False',
   ]) == 0  # fmt: skip

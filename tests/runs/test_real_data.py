@@ -35,8 +35,7 @@ def tune(common, folder, steps):
            '--gin.BATCH_SIZE=8', '--gin.LEARNING_RATE=1e-2', '--gin.EVAL_PERIOD=20',
            "--gin.EVAL_TASKS=('flan2021.sst2', 'flan2021.trec')",
            '--gin.EVALUATOR_NUM_EXAMPLES=16', '--gin.CHECKPOINT_PERIOD=10',
-           '--gin_bindings=runs.finetune.log_period = 5', '--gin_bindings=runs.finetune.show_progress = False',
-           '--gin_bindings=runs.finetune.partitioner = @training.Partitioner()']
+           '--gin_bindings=runs.finetune.log_period = 5', '--gin_bindings=runs.finetune.show_progress = False']
   assert train.main([*common, *flags]) == 0
 
 

@@ -38,12 +38,12 @@ class Odd(toy.CountingBatches):
 class Own(toy.CountingBatches):
   """Reads half of every batch, and tells its rows apart by their provenance."""
 
-  def __init__(self, **more):
+  @property
+  def own_rows(self):
     import jax
 
-    super().__init__(**more)
-    half, index = self.rows // 2, jax.process_index()
-    self.own_rows = hosts.OwnRows(slice(index * half, (index + 1) * half), self.rows)
+    half = self.rows // 2
+    return hosts.OwnRows(slice(jax.process_index() * half, (jax.process_index() + 1) * half), self.rows)
 
   def __next__(self):
     batch = super().__next__()
@@ -61,14 +61,11 @@ def options(case):
               'keep': 1, 'best_mode': 'min', 'best_metric': 'training_eval/copy/loss'},
     'slow': {'batches': Slow(), 'checkpoint_period': 2, 'config_text': None},
     'poisoned': {'batches': toy.CountingBatches(poison_at=6), 'partitioner': sharding.Partitioner(2, num_devices=2)},
-    'poisoned_own': {'batches': lambda: Own(poison_at=6)},
+    'poisoned_own': {'batches': Own(poison_at=6)},
     'odd': {'batches': Odd()},
     'few': {'partitioner': sharding.Partitioner(num_devices=1)},
   }  # fmt: skip
-  found = {**spread, **cases[case]}
-  if callable(found.get('batches')):  # made where the processes have met
-    found['batches'] = found['batches']()
-  return found
+  return {**spread, **cases[case]}
 
 
 def main(argv):
