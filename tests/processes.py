@@ -1,4 +1,4 @@
-"""Several Python processes that run as the hosts of one job, over loopback."""
+"""Python processes of their own: children that may die at any moment, and the hosts of one job over loopback."""
 
 import os
 import pathlib
@@ -10,6 +10,18 @@ import sys
 TIMED = ('tokens_per_second', 'steps_per_second', 'step_seconds', 'step_seconds_median', 'data_wait_share',
          'model_flops_per_second', 'peak_resident_memory_bytes')  # fmt: skip
 ROOT = pathlib.Path(__file__).parents[1]
+
+
+def environment(**changes):
+  """The variables of a child that a test kills, or keeps from writing.
+
+  It reads the compilation cache that all tests share and never writes there: where half an entry lies, no process can
+  write another one.
+
+  Args:
+    **changes: to the variables of this process.
+  """
+  return {**os.environ, 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9', **changes}
 
 
 def free_port():
@@ -27,11 +39,9 @@ def flags(index, count, port, heartbeat):
 
 def start(command, devices):
   """Starts one host with so many CPU devices; both its streams are text."""
-  environment = {**os.environ, 'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
-                 # a killed process must not leave half an entry in the cache that all tests share
-                 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9'}  # fmt: skip
+  flags = f'--xla_force_host_platform_device_count={devices}'
   return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          env=environment, cwd=ROOT)
+                          env=environment(XLA_FLAGS=flags), cwd=ROOT)
 
 
 def job(command, count=2, devices=1, heartbeat=100):

@@ -235,7 +235,7 @@ def test_help_of_every_script_is_made_of_its_gin_file_and_is_quick():
   for script in (adapt, compare_peft, evaluate, infer, train, zero_shot):
     assert script.__doc__.splitlines()[0] in run.stdout
     assert f'python -m {script.__name__} --gin' in run.stdout
-  assert '  BATCH_SIZE               packed rows of a step [128]' in run.stdout
+  assert '  BATCH_SIZE                    packed rows of a step [128]' in run.stdout
   assert '[required]' in run.stdout and 'VOCABULARY_FILE' in run.stdout and 'byt5_small' in run.stdout
 
 

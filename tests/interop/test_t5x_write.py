@@ -1,7 +1,6 @@
 """Checkpoints in T5X's own layout, written: byte for byte where T5X wrote the same, whole or not there at all."""
 
 import dataclasses
-import os
 import pathlib
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from flax import serialization
 
 from flan_jax.errors import UserError
 from flan_jax.interop import t5x, t5x_gin, t5x_names, t5x_write
+from tests import processes
 from tests.interop.t5x_parts import Given, by_tensorstore, fixture_folder, tiny_weights
 
 OWN_FILES = {'config.gin', 'flan_jax.digests.json'}
@@ -139,6 +139,7 @@ def test_a_killed_process_leaves_no_checkpoint(tmp_path):
   script = f'''
 import os, signal
 from flan_jax.interop import t5x_write
+from tests import processes
 from tests.interop.t5x_parts import Given, tiny_weights
 class Killed(Given):
   def read(self, path):
@@ -149,9 +150,7 @@ weights = tiny_weights()
 t5x_write.write({str(tmp_path / 'checkpoint_1')!r}, Killed(weights.config, weights.params))
 '''
   root = pathlib.Path(__file__).parents[2]
-  # A killed process must not leave half an entry in the shared compilation cache.
-  environment = {**os.environ, 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9'}
-  done = subprocess.run([sys.executable, '-c', script], cwd=root, check=False, env=environment)
+  done = subprocess.run([sys.executable, '-c', script], cwd=root, check=False, env=processes.environment())
   assert done.returncode == -signal.SIGKILL
   (left,) = tmp_path.iterdir()
   assert left.name.startswith('checkpoint_1.tmp-') and not (left / 'checkpoint').exists()

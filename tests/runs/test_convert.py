@@ -22,6 +22,7 @@ from flan_jax.peft import LoRA, PromptTuning
 from flan_jax.runs import convert
 from flan_jax.training import initial
 from scripts import convert_checkpoint
+from tests import processes
 from tests.interop.test_hf_folder import saved
 from tests.training import toy
 
@@ -211,7 +212,7 @@ def start(*flags):
   command = [sys.executable, '-m', 'scripts.convert_checkpoint', *map(str, flags)]
   return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           cwd=pathlib.Path(__file__).parents[2],
-                          env={**os.environ, 'XLA_FLAGS': '', 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9'})
+                          env=processes.environment(XLA_FLAGS=''))
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """Training from exported rows: exact resume, what must fit, and a machine without TensorFlow."""
 
 import json
-import os
 import pathlib
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from flan_jax.errors import UserError
 from flan_jax.training import initial
 from scripts import evaluate, export_batches, train
 from tasks.quickstart import builder
+from tests import processes
 from tests.exported import made
 from tests.runs.test_export_batches import PROMPT
 
@@ -97,9 +97,8 @@ def test_a_soft_prompt_trains_on_rows_with_room_for_it(tmp_path):
 
 
 def without_tensorflow(flags, **options):
-  environment = {**os.environ, 'XLA_FLAGS': ''}
-  return subprocess.Popen([sys.executable, str(PROGRAM), 'scripts.train', *flags], text=True, env=environment,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+  return subprocess.Popen([sys.executable, str(PROGRAM), 'scripts.train', *flags], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, env=processes.environment(XLA_FLAGS=''), **options)
 
 
 def test_a_machine_without_tensorflow_trains(rows, tmp_path):

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from flan_jax.runs import predictions_file
 from flan_jax.runs.row_progress import RowProgress
 from scripts import infer
 from tasks.quickstart import builder
+from tests import processes
 from tests.runs import answering
 
 NAME = 'a-predict.jsonl-00000-of-00001'
@@ -183,7 +183,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(ask, trained, tmp_
       [sys.executable, '-m', 'scripts.infer', *answering.FLAGS, f'--gin.CHECKPOINT_PATH={trained}',
        f'--gin.INPUT_FILE={source}', f'--gin.INFER_OUTPUT_DIR={tmp_path / "out"}', '--gin.MAX_DECODE_LEN=6',
        '--gin.BATCH_SIZE=8', *flags],
-      env={**os.environ, 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9'}, stderr=subprocess.PIPE, text=True,
+      env=processes.environment(), stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     while child.poll() is None and rows_done(partial) < wanted:  # a window, and so a state, is a matter of milliseconds
       time.sleep(0.002)

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from flan_jax.runs import watch
 from flan_jax.runs.finetune import finetune
 from flan_jax.training import loop, metrics_log, optimizers
 from flan_jax.training.checkpoints import Checkpointer
+from tests import processes
 from tests.data.conftest import restored
 from tests.training import toy
 
@@ -135,10 +135,8 @@ test_watch.tune(sys.argv[1])
 
 
 def kill(folder, step, when):
-  # A killed process must not leave half an entry in the shared compilation cache: children read it and never write.
-  environment = {**os.environ, 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9'}
-  child = subprocess.run([sys.executable, '-c', CHILD, str(folder), str(step), when], env=environment, check=False,
-                         capture_output=True, text=True)  # fmt: skip
+  child = subprocess.run([sys.executable, '-c', CHILD, str(folder), str(step), when], check=False,
+                         env=processes.environment(), capture_output=True, text=True)  # fmt: skip
   assert child.returncode == -signal.SIGKILL, child.stderr[-2000:]
 
 

@@ -14,6 +14,7 @@ from flan_jax.peft import Full, LoRA
 from flan_jax.peft.digest import digests, fingerprint
 from flan_jax.training import checkpoints, optimizers, sharding
 from flan_jax.training.state import plan_state
+from tests import processes
 from tests.training import toy
 
 
@@ -141,7 +142,8 @@ except t.UserError as error:
 
 def test_a_write_that_fails_half_way_leaves_the_previous_checkpoint(folder):
   script = textwrap.dedent(FULL_DISK)
-  done = subprocess.run([sys.executable, '-c', script, str(folder)], capture_output=True, text=True, check=False)
+  done = subprocess.run([sys.executable, '-c', script, str(folder)], capture_output=True, text=True, check=False,
+                        env=processes.environment())  # fmt: skip
   assert 'could not be written' in done.stdout and 'Checkpoint 10 is whole' in done.stdout, done.stderr[-2000:]
   assert restore(folder).data_state == b'position 10'
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from flan_jax.models.t5 import T5
 from flan_jax.peft import LoRA
 from flan_jax.peft.io import read_adapter
 from flan_jax.training import evaluators, faults, initial, loop, metrics_log, optimizers
+from tests import processes
 from tests.training import toy
 
 STEPS = 30
@@ -53,10 +53,8 @@ print('stopped by', result.interrupted, flush=True)
 
 
 def start(folder):
-  # A killed process must not leave half an entry in the shared compilation cache: children read it and never write.
-  environment = {**os.environ, 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '1e9'}
   return subprocess.Popen([sys.executable, '-c', CHILD, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, env=environment)
+                          text=True, env=processes.environment())
 
 
 def wait_for(child, line):
