@@ -95,7 +95,7 @@ def finetune_exported(
   check(rows, model, method, task_feature_lengths)
 
   def batches(source: ExportedRows, *, ordered: bool) -> ExportedBatches:
-    # Evaluations are run by every host as a whole, so all read all of what is evaluated.
+    # One host runs an evaluation, so that it reads all of what is evaluated.
     own = None if ordered else hosts.own_rows(sharding.batch_sharding(partitioner.mesh()), batch_size)
     return ExportedBatches(source, batch_size, random_seed, own=own, ordered=ordered)
 

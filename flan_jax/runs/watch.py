@@ -45,7 +45,7 @@ class WatchEvaluator:
   """One watched task beside training (see `training.evaluators.FromStart`).
 
   Each row has a template of its own, the same at every step. At step 0 adapters that were just attached are taken off:
-  some change the model before they have learned anything.
+  some change the model before they have learned anything. Of several hosts the first runs it, and writes.
 
   Attributes:
     name: `watch/<task>`.
@@ -116,14 +116,11 @@ class WatchEvaluator:
     """Keeps what the base answered, the numbers last: where they are, all is there."""
     averages = over_templates([result], result.seed), over_datasets([result], result.seed)
     evaluation = Evaluation(LABEL, '', [result], *averages)
-    if hosts.is_first():
-      results_file.write_predictions(self._folder / BASE, evaluation)
-      results_file.write_results(self._results, [evaluation])
+    results_file.write_predictions(self._folder / BASE, evaluation)
+    results_file.write_results(self._results, [evaluation])
     self._base = result
 
   def _write(self, watched: Watched) -> None:
-    if not hosts.is_first():
-      return
     with (self._folder / FILE).open('a', encoding='utf-8') as file:
       file.write(watched.line())
       file.flush()

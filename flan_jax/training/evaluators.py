@@ -1,6 +1,6 @@
 """What runs beside training every so many steps: the contract, and the loss on a held-back split."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -25,7 +25,11 @@ class Evaluator(Protocol):
   period: int
 
   def __call__(self, step: int, model: Any) -> Mapping[str, float]:
-    """Measures; the model's arrays are only valid during the call, since the next step reuses their memory."""
+    """Measures.
+
+    The model's arrays are only valid during the call, since the next step reuses their memory. Of several hosts one
+    runs this (see `owned`), with arrays of its own devices: it cannot meet the others in here.
+    """
     ...
 
 
@@ -47,6 +51,15 @@ def is_due(evaluator: Evaluator, step: int, last_step: int) -> bool:
   if step == 0:
     return isinstance(evaluator, FromStart)
   return step == last_step or (evaluator.period > 0 and step % evaluator.period == 0)
+
+
+def owned(evaluators: Sequence[Evaluator]) -> list[tuple[int, Evaluator]]:
+  """Returns evaluators with the host that runs each, to be taken modulo the number of hosts.
+
+  An evaluator stays where it is, so that what it has compiled serves again. Those that measure from the start are the
+  first host's, which writes what they keep; the others go round.
+  """
+  return [(0 if isinstance(evaluator, FromStart) else index, evaluator) for index, evaluator in enumerate(evaluators)]
 
 
 class LossEvaluator:

@@ -11,7 +11,7 @@ import os
 import pathlib
 import signal
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -79,10 +79,23 @@ def agree(what: str, value: str) -> None:
                     'code and the same data')
 
 
-def from_first(values: Mapping[str, float]) -> dict[str, float]:
-  """The first process's numbers, on all of them, where all go on to decide by them."""
-  return dict(json.loads(gather(json.dumps(dict(values)).encode() if is_first() else b'')[0])) if several() else {
-    **values}
+def shared_out(work: Sequence[tuple[int, Callable[[], Mapping[str, float]]]]) -> Iterator[dict[str, float]]:
+  """Does pieces of work, each on one host, and gives all hosts all numbers, by which all go on to decide.
+
+  Args:
+    work: the same on every host: an owner, which is taken modulo the number of hosts, and what it does without the
+      others.
+
+  Yields:
+    The numbers of each piece, in order; on one host as soon as it is done.
+  """
+  if not several():
+    yield from (dict(do()) for _, do in work)
+    return
+  places = [owner % jax.process_count() for owner, _ in work]
+  own = [dict(do()) for place, (_, do) in zip(places, work, strict=True) if place == jax.process_index()]
+  found = [iter(json.loads(theirs)) for theirs in gather(json.dumps(own).encode())]
+  yield from (next(found[place]) for place in places)
 
 
 def own_rows(sharding: NamedSharding, rows: int) -> slice | None:

@@ -1,6 +1,7 @@
 """The training loop, top to bottom: plan, start or resume, step, log, evaluate, checkpoint."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -27,7 +28,7 @@ from flan_jax.training import (
   sharding,
 )
 from flan_jax.training.checkpoints import Checkpointer, checkpoint_folders
-from flan_jax.training.evaluators import Evaluator, FromStart, is_due
+from flan_jax.training.evaluators import Evaluator, FromStart, is_due, owned
 from flan_jax.training.example_counts import CountExamples
 from flan_jax.training.initial_rules import Rules
 from flan_jax.training.initial_state import Source, open_source
@@ -337,12 +338,17 @@ class _Run:
     self.progress.update(step, metrics)
 
   def evaluate(self, step: int, state: TrainState) -> dict[str, float]:
-    """Runs what is due; returns '<evaluator>/<metric>' -> value."""
+    """Runs what is due, each evaluator on a host of its own; returns '<evaluator>/<metric>' -> value on all hosts."""
     results: dict[str, float] = {}
-    due = [evaluator for evaluator in self.evaluators if is_due(evaluator, step, self.schedule.train_steps)]
+    due = [(owner, evaluator) for owner, evaluator in owned(self.evaluators)
+           if is_due(evaluator, step, self.schedule.train_steps)]
     params = hosts.local(state.params) if due else {}
-    for evaluator in due:
-      metrics = hosts.from_first(evaluator(step, self.plan.blueprint.merge(params)))
+
+    def measure(evaluator: Evaluator) -> Mapping[str, float]:
+      return evaluator(step, self.plan.blueprint.merge(params))
+
+    measured = hosts.shared_out([(owner, functools.partial(measure, evaluator)) for owner, evaluator in due])
+    for (_, evaluator), metrics in zip(due, measured, strict=True):
       self.latest[evaluator.name] = metrics
       self.log.write(step, evaluator.name, metrics)
       shown = '  '.join(f'{name} {value:.4g}' for name, value in metrics.items())

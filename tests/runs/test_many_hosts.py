@@ -13,7 +13,7 @@ FLAGS = ('--gin_file=models/quickstart.gin', '--gin.MIXTURE_OR_TASK_NAME="mine.t
          '--gin.MIXTURE_OR_TASK_MODULE="docs.examples.own_data.tickets"', '--gin.VOCABULARY=@seqio.ByteVocabulary()',
          "--gin.TASK_FEATURE_LENGTHS={'inputs': 128, 'targets': 32}", '--gin.BATCH_SIZE=4', '--gin.TRAIN_STEPS=6',
          '--gin.CHECKPOINT_PERIOD=3', '--gin.EVAL_PERIOD=3', '--gin.EVAL_TASKS="mine.tickets"',
-         '--gin.EVALUATOR_NUM_EXAMPLES=4', '--gin.DROPOUT_RATE=0.1',
+         '--gin.EVALUATOR_NUM_EXAMPLES=4', '--gin.EVAL_STEPS=1', '--gin.DROPOUT_RATE=0.1',
          *(f'--gin_bindings={binding}' for binding in (
            'models.T5Config.emb_dim=16', 'models.T5Config.mlp_dim=32', 'models.T5Config.head_dim=8',
            'models.T5Config.num_heads=2', 'models.T5Config.attention_init="t5"', 'models.T5Config.num_encoder_layers=1',
@@ -40,7 +40,8 @@ def test_two_processes_of_train_end_where_one_does(tmp_path):
     assert here.keys() == there.keys() and (here['step'], here['split']) == (there['step'], there['split'])
     for name in set(here) - {'split', *processes.TIMED}:
       np.testing.assert_allclose(there[name], here[name], rtol=1e-6, err_msg=name)
-  assert {'train', 'examples', 'rank/mine.tickets'} <= {entry['split'] for entry in logs[1]}
+  splits = {entry['split'] for entry in logs[1]}
+  assert splits >= {'train', 'examples', 'rank/mine.tickets', 'training_eval/mine.tickets'}  # one evaluation on each
   names = [{str(path.relative_to(tmp_path / run)) for path in (tmp_path / run).rglob('*')
             if not path.name.startswith('events') and 'checkpoint_' not in str(path)} for run in ('one', 'two')]
   assert names[0] == names[1] and len(list((tmp_path / 'two' / 'train').iterdir())) == 1

@@ -46,7 +46,11 @@ def test_parameters_split_over_hosts_give_the_weights_the_metrics_and_the_files_
   one = toy.run(tmp_path / 'one', toy_host.STEPS, **toy_host.options('split'))
   near(params(tmp_path / 'two'), {name: np.asarray(value) for name, value in one.state.params.items()})
   near(read_adapter(tmp_path / 'two' / 'adapter')[1], read_adapter(tmp_path / 'one' / 'adapter')[1])
-  for here, there in zip(metrics(tmp_path / 'one'), metrics(tmp_path / 'two'), strict=True):
+  one, two = metrics(tmp_path / 'one'), metrics(tmp_path / 'two')
+  ran_on = {entry['split']: entry.pop('host') for entry in [*one, *two] if 'host' in entry}  # of two the last
+  assert ran_on == {'a': 0, 'b': 0, 'c': 1, 'kept': 0}
+  assert [entry['step'] for entry in two if entry['split'] == 'kept'] == [0, 4, 8, 12]
+  for here, there in zip(one, two, strict=True):
     assert here.keys() == there.keys() and here['split'] == there['split']
     np.testing.assert_allclose([v for k, v in here.items() if k != 'split'],
                                [v for k, v in there.items() if k != 'split'], rtol=1e-6)  # fmt: skip

@@ -51,13 +51,35 @@ class Own(toy.CountingBatches):
             {**batch, 'provenance': np.arange(self.rows, dtype=np.int32)[:, None]}.items()}  # fmt: skip
 
 
+class Where:
+  """Measures which host it runs on."""
+
+  period = 4
+
+  def __init__(self, name):
+    self.name = name
+
+  def __call__(self, step, model):
+    import jax
+
+    return {'host': float(jax.process_index())}
+
+
+class Kept(Where):
+  """The same from the start."""
+
+  def begin(self, step):
+    pass
+
+
 def options(case):
   held_back = evaluators.LossEvaluator('training_eval/copy', toy.CountingBatches, period=4, eval_steps=2)
+  measured = [Where('a'), held_back, Where('b'), Where('c'), Kept('kept')]
   spread = {'partitioner': sharding.Partitioner(num_devices=2), 'checkpoint_period': 4, 'log_period': 2,
             'config_text': case}
   cases = {
     # parameters split over all devices, so that no host has a whole one
-    'split': {'partitioner': sharding.Partitioner(2, num_devices=2), 'evaluators': [held_back], 'method': LoRA(rank=2),
+    'split': {'partitioner': sharding.Partitioner(2, num_devices=2), 'evaluators': measured, 'method': LoRA(rank=2),
               'keep': 1, 'best_mode': 'min', 'best_metric': 'training_eval/copy/loss'},
     'slow': {'batches': Slow(), 'checkpoint_period': 2, 'config_text': None},
     'poisoned': {'batches': toy.CountingBatches(poison_at=6), 'partitioner': sharding.Partitioner(2, num_devices=2)},
