@@ -12,7 +12,7 @@ REQUIRES = [
     'absl-py>=2.1',
     'array_record>=0.8.1',
     'editdistance>=0.8.1',
-    'etils>=1.12',
+    'etils>=1.14',
     'filelock>=3.13',  # by which JAX locks its compilation cache
     'flax>=0.12.6,<0.13',
     'gin-config>=0.5,<0.6',
@@ -46,8 +46,9 @@ REQUIRES = [
 # sentencepiece 0.2.3 does not import under protobuf 6, which it does not declare.
 BEAM = ['apache-beam>=2.72,<3', 'sentencepiece<0.2.3']
 HUGGING_FACE = ['huggingface_hub>=1.0', 'tokenizers>=0.22', 'transformers>=5.3,<6']
+# lm_eval before 0.4.10 imports a class that transformers 5 has dropped.
+LM_EVAL = ['lm_eval>=0.4.10,<0.5']
 # peft before 0.21.2 asks a T5 of transformers 5.24 for a method it no longer has.
-LM_EVAL = ['lm_eval>=0.4.9,<0.5']
 # pytest 9.2 no longer lets xdist 3.8 group tests, and what a group shares would be made in every worker.
 TEST = [*HUGGING_FACE, *LM_EVAL, 'hypothesis>=6.100', 'mypy>=1.15', 'peft>=0.21.2,<0.22', 'playwright>=1.50',
         'pytest>=8.2,<9.2', 'pytest-cov>=6', 'pytest-xdist>=3.6', 'ruff>=0.12', 'torch>=2.6,<2.14', 'build>=1.2']

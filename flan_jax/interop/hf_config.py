@@ -172,3 +172,10 @@ def _problems(config: Mapping[str, Any]) -> list[str]:
 def _feed_forward(config: Mapping[str, Any]) -> str:
   usual = 'relu' if config.get('model_type') == 't5' else 'gated-gelu'
   return str(config.get('feed_forward_proj', usual))
+
+
+def caveats(config: T5Config) -> tuple[str, ...]:
+  """Returns a line for each reason why some transformers makes another model of a folder of this shape."""
+  if config.relative_bias_per_layer and not config.logits_via_embedding:
+    return ('transformers 5.3 to 5.23 scale the logits of every umT5, this one too; 5.24 does not',)
+  return ()

@@ -15,7 +15,7 @@ import rich.progress
 from flax import nnx
 
 from flan_jax.errors import UserError, did_you_mean
-from flan_jax.interop import t5x_write
+from flan_jax.interop import hf_config, t5x_write
 from flan_jax.interop.fit import check_arrays
 from flan_jax.interop.hf_folder import HuggingFaceWeights, write_huggingface
 from flan_jax.interop.huggingface import base_parameters
@@ -107,7 +107,7 @@ def convert(
       partial.mkdir(parents=True)
       told = _add_tokenizer(partial, source, vocabulary)
       write_huggingface(partial, watched, dtype=dtype, model_type=model_type)
-      notes = (*notes, told)
+      notes = (*notes, told, *hf_config.caveats(weights.config))
     elif format == 't5x':
       notes = (*notes, *t5x_write.write(partial, watched, dtype=dtype))
     else:

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from packaging import version
 
 from flan_jax.errors import UserError
 from flan_jax.interop import hf_folder
@@ -47,6 +48,8 @@ def saved(kind, folder, **options):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_what_is_written_from_a_folder_is_the_same_model_for_transformers(kind, tmp_path):
+  if kind == 'umt5' and version.parse(transformers.__version__) < version.parse('5.24'):
+    pytest.skip('transformers before 5.24 scales the logits of every umT5 that it loads')
   model = saved(kind, tmp_path / 'theirs')
   weights = HuggingFaceWeights(tmp_path / 'theirs')
   assert (weights.config.num_encoder_layers, weights.config.num_decoder_layers) == (3, 2)
