@@ -84,7 +84,7 @@ def shared_out(work: Sequence[tuple[int, Callable[[], Mapping[str, float]]]]) ->
 
   Args:
     work: the same on every host: an owner, which is taken modulo the number of hosts, and what it does without the
-      others.
+      others. The hosts meet once, also where there is none.
 
   Yields:
     The numbers of each piece, in order; on one host as soon as it is done.

@@ -342,7 +342,9 @@ class _Run:
     results: dict[str, float] = {}
     due = [(owner, evaluator) for owner, evaluator in owned(self.evaluators)
            if is_due(evaluator, step, self.schedule.train_steps)]
-    params = hosts.local(state.params) if due else {}
+    if not due:
+      return results
+    params = hosts.local(state.params)
 
     def measure(evaluator: Evaluator) -> Mapping[str, float]:
       return evaluator(step, self.plan.blueprint.merge(params))

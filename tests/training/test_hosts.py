@@ -48,6 +48,7 @@ def test_parameters_split_over_hosts_give_the_weights_the_metrics_and_the_files_
   near(read_adapter(tmp_path / 'two' / 'adapter')[1], read_adapter(tmp_path / 'one' / 'adapter')[1])
   one, two = metrics(tmp_path / 'one'), metrics(tmp_path / 'two')
   ran_on = {entry['split']: entry.pop('host') for entry in [*one, *two] if 'host' in entry}  # of two the last
+  assert all('meetings 11' in errors for _, _, errors in ends)  # the configuration, six looks, four evaluations
   assert ran_on == {'a': 0, 'b': 0, 'c': 1, 'kept': 0}
   assert [entry['step'] for entry in two if entry['split'] == 'kept'] == [0, 4, 8, 12]
   for here, there in zip(one, two, strict=True):

@@ -51,6 +51,18 @@ class Own(toy.CountingBatches):
             {**batch, 'provenance': np.arange(self.rows, dtype=np.int32)[:, None]}.items()}  # fmt: skip
 
 
+def meetings():
+  """Counts from now on how often the hosts gather anything: none of them may do so at every step."""
+  real, count = hosts.gather, [0]
+
+  def counted(value):
+    count[0] += 1
+    return real(value)
+
+  hosts.gather = counted
+  return count
+
+
 class Where:
   """Measures which host it runs on."""
 
@@ -100,7 +112,9 @@ def main(argv):
   def body():
     with cli_distributed.together(args):
       steps = 60 if args.case == 'slow' else STEPS
+      count = meetings()
       result = toy.run(args.folder, steps, **options(args.case))
+      print('meetings', *count, file=sys.stderr)
       print('ended at', result.step, result.interrupted, file=sys.stderr)
 
   return cli_distributed.leave(cli.run(body))
