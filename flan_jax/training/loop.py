@@ -338,12 +338,12 @@ class _Run:
     self.progress.update(step, metrics)
 
   def evaluate(self, step: int, state: TrainState) -> dict[str, float]:
-    """Runs what is due, each evaluator on a host of its own; returns '<evaluator>/<metric>' -> value on all hosts."""
+    """Runs what is due, each evaluator on one host; returns '<evaluator>/<metric>' -> value on all hosts."""
     results: dict[str, float] = {}
+    if not self.evaluates(step):
+      return results
     due = [(owner, evaluator) for owner, evaluator in owned(self.evaluators)
            if is_due(evaluator, step, self.schedule.train_steps)]
-    if not due:
-      return results
     params = hosts.local(state.params)
 
     def measure(evaluator: Evaluator) -> Mapping[str, float]:
